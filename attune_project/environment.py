@@ -1,0 +1,75 @@
+"""Environment variables, read once and refused at start when malformed."""
+
+import os
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "") or default
+
+
+def flag(name: str, default: bool = False) -> bool:
+    raw = os.environ.get(name, "").strip().lower()
+    if raw in ("1", "true", "yes", "on"):
+        return True
+    if raw in ("0", "false", "no", "off"):
+        return False
+    if raw:
+        raise ImproperlyConfigured(f"{name}={raw!r}: expected true or false")
+    return default
+
+
+def number(name: str, default: float, *, minimum: float = 0) -> float:
+    raw = os.environ.get(name, "").strip()
+    if not raw:
+        return default
+    try:
+        value = float(raw)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={raw!r}: expected a number") from None
+    if value < minimum or value != value:
+        raise ImproperlyConfigured(f"{name}={raw!r}: expected a number of at least {minimum:g}")
+    return value
+
+
+def integer(name: str, default: int, *, minimum: int = 0) -> int:
+    value = number(name, default, minimum=minimum)
+    if value != int(value):
+        raise ImproperlyConfigured(f"{name}={value!r}: expected a whole number")
+    return int(value)
+
+
+def choice(name: str, options: tuple[str, ...], default: str) -> str:
+    raw = os.environ.get(name, "").strip() or default
+    if raw not in options:
+        raise ImproperlyConfigured(f"{name}={raw!r}: expected one of {', '.join(options)}")
+    return raw
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """Return a comma-separated list, without blanks."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def database(url: str) -> dict[str, str | int]:
+    """Turn `postgresql://user:password@host:port/name?host=/socket` into Django's keys.
+
+    A `host` in the query wins, so that a socket folder can be named (as libpq does).
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres") or len(parts.path) < 2:
+        raise ImproperlyConfigured("DATABASE_URL: expected postgresql://user:password@host:port/name")
+    query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    try:
+        port = parts.port
+    except ValueError:
+        raise ImproperlyConfigured("DATABASE_URL: the port is not a number") from None
+    return {
+        "NAME": unquote(parts.path[1:]),
+        "USER": unquote(parts.username or query.get("user", "")),
+        "PASSWORD": unquote(parts.password or query.get("password", "")),
+        "HOST": query.get("host", unquote(parts.hostname or "")),
+        "PORT": query.get("port", str(port or "")),
+    }
