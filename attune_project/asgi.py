@@ -1,0 +1,9 @@
+"""ASGI entry of the web service."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "attune_project.settings")
+os.environ.setdefault("ATTUNE_SERVICE", "web")
+application = get_asgi_application()

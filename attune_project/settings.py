@@ -1,0 +1,217 @@
+"""Django settings of Attune: every value that an operator may change is an environment variable.
+
+ATTUNE_ENV is `production` unless said otherwise, so that a forgotten variable fails closed.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from kombu.utils.url import maybe_sanitize_url
+
+from attune_project import environment as env
+from attune_project.service import current_service
+
+VERSION = "0.1.0"
+BASE_DIR = Path(__file__).resolve().parent.parent
+ATTUNE_ENV = env.choice("ATTUNE_ENV", ("production", "development", "test"), "production")
+PRODUCTION = ATTUNE_ENV == "production"
+DEBUG = False
+
+
+def secret(name: str, minimum: int) -> str:
+    """Return a secret; production refuses to start without it, elsewhere a fixed one stands in."""
+    value = env.text(name)
+    if not value and not PRODUCTION:
+        return f"not-a-secret-{name.lower()}-" + "0" * minimum
+    if len(value.encode()) < minimum:
+        raise ImproperlyConfigured(f"{name}: production needs at least {minimum} bytes of it")
+    return value
+
+
+SECRET_KEY = secret("SECRET_KEY", 50 if PRODUCTION else 32)
+ATTUNE_JWT_SECRET = secret("ATTUNE_JWT_SECRET", 32)
+ATTUNE_ENCRYPTION_KEY = secret("ATTUNE_ENCRYPTION_KEY", 32)
+
+ALLOWED_HOSTS = env.words("ATTUNE_ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver")
+CSRF_TRUSTED_ORIGINS = env.words("ATTUNE_CSRF_TRUSTED_ORIGINS")
+TRUSTED_PROXIES = env.words("ATTUNE_TRUSTED_PROXIES", "" if PRODUCTION else "127.0.0.1,::1")
+ATTUNE_API_URL = env.text("ATTUNE_API_URL", "http://localhost:8080")
+ATTUNE_DATA_DIR = Path(env.text("ATTUNE_DATA_DIR", str(BASE_DIR / ".attune"))).absolute()
+ATTUNE_PACKS_DIR = Path(env.text("ATTUNE_PACKS_DIR", str(ATTUNE_DATA_DIR / "packs")))
+ATTUNE_HTTP_ALLOW = env.words("ATTUNE_HTTP_ALLOW")
+ATTUNE_SELF_REGISTRATION = env.flag("ATTUNE_SELF_REGISTRATION")
+ATTUNE_WORKER_SLOTS = env.integer("ATTUNE_WORKER_SLOTS", 8, minimum=1)
+ATTUNE_WORKER_POOL = env.text("ATTUNE_WORKER_POOL")
+ATTUNE_WORKER_POOLS = env.words("ATTUNE_WORKER_POOLS")
+ATTUNE_DRAIN_SECONDS = env.number("ATTUNE_DRAIN_SECONDS", 30)
+ATTUNE_LEASE_SECONDS = env.number("ATTUNE_LEASE_SECONDS", 20, minimum=3)
+ATTUNE_HEARTBEAT_SECONDS = env.number("ATTUNE_HEARTBEAT_SECONDS", 2, minimum=0.1)
+ATTUNE_POLLS = env.flag("ATTUNE_POLLS", True)
+ATTUNE_POLL_SECONDS = env.number("ATTUNE_POLL_SECONDS", 2, minimum=0.1)
+ATTUNE_PROBE_SECONDS = env.number("ATTUNE_PROBE_SECONDS", 10, minimum=0.5)
+ATTUNE_PROBE_LATE_SECONDS = env.number("ATTUNE_PROBE_LATE_SECONDS", 25, minimum=1)
+ATTUNE_PUBLISH_TIMEOUT = env.number("ATTUNE_PUBLISH_TIMEOUT", 3, minimum=0.1)
+ATTUNE_NO_WORKER_SECONDS = env.number("ATTUNE_NO_WORKER_SECONDS", 300, minimum=1)
+ATTUNE_RECORD_NON_MATCHES = env.flag("ATTUNE_RECORD_NON_MATCHES")
+ATTUNE_RABBITMQ_MANAGEMENT_URL = env.text("ATTUNE_RABBITMQ_MANAGEMENT_URL")
+
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "attune_project.identity.site.AttuneAdminConfig",
+    "django.contrib.postgres",
+    "django_celery_beat",
+    "django_filters",
+    "django_prometheus",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "attune_project.messaging",
+    "attune_project.rest",
+    "attune_project.identity",
+    "attune_project.packs",
+    "sensors",
+    "executions",
+    "rules",
+    "attune_project.console",
+    "attune_project.embedded",
+]
+
+MIDDLEWARE = [
+    "django_prometheus.middleware.PrometheusBeforeMiddleware",
+    "attune_project.rest.middleware.TraceMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_prometheus.middleware.PrometheusAfterMiddleware",
+]
+
+ROOT_URLCONF = "attune_project.urls"
+ASGI_APPLICATION = "attune_project.asgi.application"
+WSGI_APPLICATION = "attune_project.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASE_URL = env.text("DATABASE_URL", "postgresql://attune@localhost:5432/attune")
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        **env.database(DATABASE_URL),
+        "CONN_MAX_AGE": None,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "options": "-c search_path=attune,public -c lock_timeout=10s"
+            " -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
+            "application_name": f"attune-{current_service()}",
+            "connect_timeout": 5,
+            "keepalives": 1,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 10_000,
+        },
+    }
+}
+if current_service() == "web":
+    DATABASES["default"].update(CONN_MAX_AGE=0, CONN_HEALTH_CHECKS=False)
+    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 12, "timeout": 5}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+BROKER_URL = env.text("BROKER_URL", "amqp://guest:guest@localhost:5672//")
+
+AUTH_USER_MODEL = "identity.Identity"
+AUTHENTICATION_BACKENDS = ["attune_project.identity.backends.IdentityBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+LOGIN_URL = "/admin/login/"
+LOGIN_REDIRECT_URL = "/admin/"
+ACCESS_TOKEN_LIFETIME = timedelta(seconds=env.integer("ATTUNE_ACCESS_TOKEN_SECONDS", 3600, minimum=1))
+REFRESH_TOKEN_LIFETIME = timedelta(seconds=env.integer("ATTUNE_REFRESH_TOKEN_SECONDS", 604_800, minimum=1))
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": ATTUNE_JWT_SECRET,
+    "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
+    "REFRESH_TOKEN_LIFETIME": REFRESH_TOKEN_LIFETIME,
+}
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-us"
+STATIC_URL = "static/"
+STATIC_ROOT = Path(env.text("ATTUNE_STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "attune_project.identity.authentication.BearerAuthentication",
+        "attune_project.identity.authentication.BrowserSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["attune_project.identity.rbac.Granted"],
+    "DEFAULT_RENDERER_CLASSES": [
+        "rest_framework.renderers.JSONRenderer",
+        "attune_project.rest.renderers.BrowsableRenderer",
+    ],
+    "DEFAULT_PARSER_CLASSES": ["attune_project.rest.parsers.DocumentParser"],
+    "DEFAULT_PAGINATION_CLASS": "attune_project.rest.paging.EnvelopePagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "attune_project.rest.errors.handle",
+    "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
+    "URL_FORMAT_OVERRIDE": "format",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Attune",
+    "DESCRIPTION": "Event-driven automation: events, rules, enforcements, executions.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+UNFOLD = {"SITE_TITLE": "Attune", "SITE_HEADER": "Attune", "SHOW_HISTORY": False}
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+X_FRAME_OPTIONS = "DENY"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+if PRODUCTION:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+    SECURE_SSL_REDIRECT = env.flag("ATTUNE_SSL_REDIRECT", True)
+    SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$"]
+    SECURE_HSTS_SECONDS = 31_536_000
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+
+LOG_FORMAT = env.choice("ATTUNE_LOG_FORMAT", ("json", "console"), "json" if PRODUCTION else "console")
+LOG_LEVEL = env.choice("ATTUNE_LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR"), "INFO")
+LOGGING_CONFIG = "attune_project.logs.configure"
+LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT, "broker": maybe_sanitize_url(BROKER_URL)}
