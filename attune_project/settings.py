@@ -58,7 +58,7 @@ ATTUNE_RECORD_NON_MATCHES = env.flag("ATTUNE_RECORD_NON_MATCHES")
 ATTUNE_RABBITMQ_MANAGEMENT_URL = env.text("ATTUNE_RABBITMQ_MANAGEMENT_URL")
 
 INSTALLED_APPS = [
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # the admin site is ours: identity.site
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

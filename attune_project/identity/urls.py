@@ -1,0 +1,5 @@
+"""Routes of authentication."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
