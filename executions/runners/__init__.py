@@ -1,0 +1,50 @@
+"""Runtimes: what runs an action. One public entry, `run`; one table, `RUNNERS`."""
+
+from __future__ import annotations
+
+from attune_project.service import current_service
+from executions.runners.builtin import BuiltinRunner
+from executions.runners.job import Control, Job, Outcome, Runner, RunnerSettings
+from executions.runners.result import failed
+
+__all__ = [
+    "RUNNERS",
+    "Control",
+    "Job",
+    "NotAWorker",
+    "Outcome",
+    "Runner",
+    "RunnerSettings",
+    "run",
+    "runner_for",
+]
+
+RUNNERS: dict[str, Runner] = {runner.ref: runner for runner in (BuiltinRunner(),)}
+
+ALIASES = {"shell": "core.shell", "bash": "core.shell", "sh": "core.shell"}
+
+
+class NotAWorker(RuntimeError):
+    """Action code was about to run in a process that is not a worker."""
+
+
+def runner_for(runtime_ref: str) -> Runner | None:
+    """Return the runner of a runtime ref or alias, or None if there is none here."""
+    return RUNNERS.get(ALIASES.get(runtime_ref, runtime_ref))
+
+
+def run(job: Job, control: Control, settings: RunnerSettings | None = None) -> Outcome:
+    """Run a job to its end in this thread; whatever goes wrong is in the outcome.
+
+    Raises NotAWorker outside a worker: other services hold credentials and serve people, so
+    action code has no business there.
+    """
+    if current_service() != "worker":
+        raise NotAWorker(f"{job.action_ref} may run only in a worker, not in {current_service()}")
+    runner = runner_for(job.runtime_ref)
+    if runner is None:
+        return failed(f"Runtime {job.runtime_ref} is not available on this worker", job)
+    try:
+        return runner.run(job, control, settings or RunnerSettings())
+    except Exception as error:
+        return failed(f"{runner.ref} broke: {type(error).__name__}: {error}", job)

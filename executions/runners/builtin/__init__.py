@@ -1,0 +1,5 @@
+"""The runtime core.builtin."""
+
+from executions.runners.builtin.runner import BuiltinRunner
+
+__all__ = ["BuiltinRunner"]

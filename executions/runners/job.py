@@ -1,0 +1,95 @@
+"""What a runner is given and what it answers: plain values, no Django."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Status = Literal["completed", "failed", "timeout", "cancelled"]
+StopReason = Literal["cancelled", "lost", "shutdown"]
+
+STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One attempt of an execution, with everything that its runner may know."""
+
+    execution_id: int
+    action_ref: str
+    pack_ref: str
+    runtime_ref: str
+    entrypoint: str
+    parameters: Mapping[str, Any] = field(repr=False)
+    parameter_delivery: str = "stdin"  # stdin | file
+    parameter_format: str = "json"  # json | yaml | dotenv
+    output_format: str = "text"  # text | json | yaml | jsonl
+    timeout_seconds: float = 300.0
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pack_dir: Path | None = None
+    rule_ref: str | None = None
+    trigger_ref: str | None = None
+    secret_values: tuple[str, ...] = field(default=(), repr=False)
+    keys: Mapping[str, Any] = field(default_factory=dict, repr=False)  # a parameter wins over a key
+    api_token: str | None = field(default=None, repr=False)
+    workflow_execution_id: int | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return what is delivered to the action: its keys under its parameters."""
+        return {**self.keys, **self.parameters}
+
+
+class Control:
+    """The worker's hand on a running job: it may be stopped once, for one reason."""
+
+    def __init__(self) -> None:
+        self.cancelled = threading.Event()
+        self.reason: StopReason | None = None
+
+    def stop(self, reason: StopReason) -> None:
+        """Ask the job to end. The first reason stays; safe from any thread."""
+        if self.reason is None:
+            self.reason = reason
+        self.cancelled.set()
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """What a worker host gives to every job."""
+
+    http_allow: tuple[str, ...] = ()  # host | address | CIDR | host:port that http_request may reach
+    api_url: str = ""
+    artifacts_dir: Path | None = None
+    runtime_envs_dir: Path | None = None
+    runs_dir: Path | None = None  # run folders are made here; the system's temporary folder if None
+    path: str = STANDARD_PATH
+    kill_grace: float = 5.0  # seconds between SIGTERM and SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended, in the shape that is stored."""
+
+    status: Status
+    result: dict[str, Any]
+
+
+class Runner(Protocol):
+    """A runtime: each is a folder, registered in `RUNNERS` under its ref."""
+
+    ref: str
+
+    def run(self, job: Job, control: Control, settings: RunnerSettings) -> Outcome:
+        """Run to the end, within the job's limit; never hang."""
+        ...
+
+    def is_inline(self, entrypoint: str) -> bool:
+        """Tell whether it ends at once without waiting, so that a batch may run it in place."""
+        ...
+
+    def check(self, entrypoint: str, pack_dir: Path | None) -> str | None:
+        """Return what is wrong with an entrypoint, or None."""
+        ...

@@ -1,0 +1,114 @@
+"""Read the data in an action's stdout: json, yaml or jsonl, as its output format says."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+import yaml
+
+MAX_DEPTH = 64
+YAML_LIMIT = 1024 * 1024  # bytes; the parser needs seconds for more, and holds the worker's lock
+
+NOTHING: Final[Any] = object()
+
+
+class Refused(Exception):
+    """Data that was understood but that the database must not get."""
+
+
+class _Unparsable(Exception):
+    pass
+
+
+def parse(raw: bytes, output_format: str) -> Any:
+    """Return the data in stdout, or NOTHING when it is text or does not parse.
+
+    Raises Refused for data that JSON in PostgreSQL cannot hold: NaN, Infinity, too deep.
+    """
+    read = _FORMATS.get(output_format)
+    if read is None or not raw.strip():
+        return NOTHING
+    try:
+        data = read(raw.decode("utf-8"))
+    except (_Unparsable, UnicodeDecodeError):
+        return NOTHING
+    except RecursionError:
+        raise Refused(f"nested deeper than {MAX_DEPTH} levels") from None
+    check(data)
+    return data
+
+
+def check(data: Any) -> None:
+    """Raise Refused for numbers and depths that cannot be stored.
+
+    NUL and lone surrogates are left to masking, which replaces them: output is not a request that
+    could be corrected and sent again. Goes level by level, so that depth costs no stack.
+    """
+    level = [data]
+    for _depth in range(MAX_DEPTH + 1):
+        if any(isinstance(item, float) and not math.isfinite(item) for item in level):
+            raise Refused("NaN and Infinity are not JSON")
+        level = [item for value in level for item in _members(value)]
+        if not level:
+            return
+    raise Refused(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _members(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def _json(text: str) -> Any:
+    """Read the whole text, else its last line: programs log before they answer."""
+    try:
+        return _json_value(text)
+    except _Unparsable:
+        return _json_value(text.rstrip().rsplit("\n", 1)[-1])
+
+
+def _jsonl(text: str) -> list[Any]:
+    return [_json_value(line) for line in text.split("\n") if line.strip()]
+
+
+def _json_value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise _Unparsable from None
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases (a few hundred bytes of them make gigabytes) and without dates."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise _Unparsable
+        return super().compose_node(parent, index)
+
+
+_PlainLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _yaml(text: str) -> Any:
+    if len(text) > YAML_LIMIT:
+        raise _Unparsable
+    try:
+        return _as_json(yaml.load(text, _PlainLoader))  # noqa: S506 (a SafeLoader)
+    except (yaml.YAMLError, ValueError, TypeError):
+        raise _Unparsable from None
+
+
+def _as_json(value: Any) -> Any:
+    """Give YAML's values JSON types: keys become text; tagged sets, bytes and dates do not fit."""
+    return json.loads(json.dumps(value))
+
+
+_FORMATS: dict[str, Callable[[str], Any]] = {"json": _json, "jsonl": _jsonl, "yaml": _yaml}
