@@ -1,0 +1,93 @@
+"""How rows become JSON: foreign keys as bare ids, text that is text, maps that are maps."""
+
+from typing import Any
+
+from django.db import models
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import NotFound
+
+
+class Text(serializers.CharField):
+    """Text; a number isn't quietly taken for it."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    """true or false, and no word for them."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Number(serializers.IntegerField):
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, bool) or not isinstance(data, int):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+@extend_schema_field(OpenApiTypes.ANY)
+class Document(serializers.JSONField):
+    """Any JSON value."""
+
+
+@extend_schema_field(OpenApiTypes.OBJECT)
+class Map(serializers.JSONField):
+    """A JSON object."""
+
+    default_error_messages = {"not_a_map": "Expected an object."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, dict):
+            self.fail("not_a_map")
+        return data
+
+
+@extend_schema_field(OpenApiTypes.INT64)
+class BareId(serializers.PrimaryKeyRelatedField):
+    """A foreign key as its id alone; nothing is read for it."""
+
+
+class RefOf(serializers.SlugRelatedField):
+    """A row that a body names by its ref: `trigger_ref = RefOf(Trigger, source="trigger")`.
+
+    An unknown one is 404, as the contract has it.
+    """
+
+    def __init__(self, model: type[models.Model], **options: Any) -> None:
+        self.model = model
+        super().__init__(slug_field="ref", queryset=model._default_manager.all(), **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        row = self.get_queryset().filter(ref=data).first()
+        if row is None:
+            raise NotFound(f"{self.field_name}: no {self.model._meta.verbose_name} {data!r}")
+        return row
+
+
+class RowSerializer(serializers.ModelSerializer):
+    """Base of every model's serializer. `created` and `updated` are never written by a body."""
+
+    serializer_related_field = BareId
+    serializer_field_mapping = {
+        **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: Text,
+        models.TextField: Text,
+        models.BooleanField: Flag,
+        models.IntegerField: Number,
+        models.PositiveIntegerField: Number,
+        models.SmallIntegerField: Number,
+        models.PositiveSmallIntegerField: Number,
+        models.BigIntegerField: Number,
+        models.JSONField: Document,
+    }
