@@ -34,7 +34,9 @@ SECRET_KEY = secret("SECRET_KEY", 50 if PRODUCTION else 32)
 ATTUNE_JWT_SECRET = secret("ATTUNE_JWT_SECRET", 32)
 ATTUNE_ENCRYPTION_KEY = secret("ATTUNE_ENCRYPTION_KEY", 32)
 
-ALLOWED_HOSTS = env.words("ATTUNE_ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver")
+ALLOWED_HOSTS = env.words(
+    "ATTUNE_ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver"
+)
 CSRF_TRUSTED_ORIGINS = env.words("ATTUNE_CSRF_TRUSTED_ORIGINS")
 TRUSTED_PROXIES = env.words("ATTUNE_TRUSTED_PROXIES", "" if PRODUCTION else "127.0.0.1,::1")
 ATTUNE_API_URL = env.text("ATTUNE_API_URL", "http://localhost:8080")

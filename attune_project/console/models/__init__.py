@@ -1,0 +1,3 @@
+from attune_project.console.models.health_check import CheckStatus, HealthCheck
+
+__all__ = ["CheckStatus", "HealthCheck"]

@@ -1,0 +1,25 @@
+"""The messaging app: topology, rings, probes, polls."""
+
+from typing import Any
+
+from django.apps import AppConfig
+from django.db import connections
+from django.db.models.signals import pre_migrate
+
+
+def create_schema(using: str, **_: Any) -> None:
+    """Create the schema before the first migration, or all tables quietly land in `public`."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = 'attune'")
+        if cursor.fetchone() is None:
+            cursor.execute("CREATE SCHEMA IF NOT EXISTS attune")
+
+
+class MessagingConfig(AppConfig):
+    name = "attune_project.messaging"
+    label = "messaging"
+
+    def ready(self) -> None:
+        from attune_project.messaging import checks  # noqa: F401, PLC0415
+
+        pre_migrate.connect(create_schema, dispatch_uid="attune-schema")

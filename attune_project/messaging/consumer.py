@@ -1,0 +1,85 @@
+"""Celery's consumer, as Attune needs it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer import Consumer
+from celery.worker.consumer.tasks import Tasks
+
+from attune_project.messaging import declare, ticker
+from attune_project.service import current_service
+
+
+class DeadLetters(bootsteps.StartStopStep):
+    """Declare the dead-letter exchange and queue: every consumer does."""
+
+    requires = (Tasks,)
+
+    def start(self, parent: Any) -> None:
+        with parent.connection.channel() as channel:
+            declare.dead_letter_queue()(channel).declare()
+
+
+class Flush(bootsteps.StartStopStep):
+    """Send acks before the hub sleeps.
+
+    kombu's hub leaves callbacks of its ready queue (acks among them) for after the poll: a solo worker
+    with a full prefetch window then stalls for up to a second (celery #7718).
+    """
+
+    requires = (Tasks,)
+
+    def include_if(self, parent: Any) -> bool:
+        return parent.hub is not None
+
+    def start(self, parent: Any) -> None:
+        hub = parent.hub
+        original = hub.poller.poll
+
+        def poll(timeout: float | None = None) -> Any:
+            if hub._ready:
+                for callback in hub._pop_ready():
+                    callback()
+                timeout = 0 if hub._ready else timeout
+            return original(timeout)
+
+        hub.poller.poll = poll
+
+
+class Ready(bootsteps.StartStopStep):
+    """Tell whoever started this process that it consumes."""
+
+    requires = (Tasks, DeadLetters)
+
+    def start(self, parent: Any) -> None:
+        path = os.environ.get("ATTUNE_READY_FILE")
+        if path:
+            Path(path).touch()
+
+
+class Ticks(bootsteps.StartStopStep):
+    """Start the service's own clock; it belongs to the worker, so it runs with the broker away, too."""
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._tickers: list[ticker.Ticker] = []
+
+    def start(self, parent: Any) -> None:
+        self._tickers = ticker.start(current_service())
+
+    def stop(self, parent: Any) -> None:
+        for thread in self._tickers:
+            thread.stop()
+
+    terminate = stop
+
+
+class AttuneConsumer(Consumer):
+    """A consumer without native delayed delivery (28 exchanges and queues that nothing here uses)."""
+
+    class Blueprint(Consumer.Blueprint):
+        default_steps = [
+            step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in str(step)
+        ] + [DeadLetters, Flush, Ready]

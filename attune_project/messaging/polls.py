@@ -1,0 +1,40 @@
+"""Each service's look at its own steps, without the broker: what it finds is a repair."""
+
+import structlog
+from django.conf import settings
+
+from attune_project.messaging import steps
+from attune_project.messaging.steps import OwedStep
+from attune_project.messaging.ticker import every
+from attune_project.service import current_service
+
+log = structlog.get_logger(__name__)
+SERVICES = ("sensor", "executor", "worker")
+
+
+def poll(step: OwedStep, older_than: float | None = None) -> int:
+    """Do what has owed this step for too long; return how many rows that repaired.
+
+    Not counted when the step is merely behind (a full claim within the same time, in any process)
+    or waits by design.
+    """
+    seconds = settings.ATTUNE_POLL_SECONDS if older_than is None else older_than
+    repairs = 0
+    if not step.waits_by_design():
+        owed = steps.owed_count(step, seconds)
+        if owed:
+            behind = steps.is_behind(step.name, seconds + steps.BUDGET_SECONDS)
+            done, _ = steps.work(step)
+            repairs = 0 if behind else min(owed, done)
+    steps.note_poll(step.name, repairs)
+    if repairs:
+        log.warning("rows were found without their message", step=step.name, repairs=repairs)
+    return repairs
+
+
+@every(lambda: settings.ATTUNE_POLL_SECONDS, services=SERVICES, thread="polls")
+def poll_all() -> None:
+    """Poll every step of this service."""
+    if settings.ATTUNE_POLLS:
+        for step in steps.of_service(current_service()):
+            poll(step)

@@ -1,0 +1,67 @@
+"""Probes: a message per routing key on the real way to the real handler, every few seconds.
+
+A missing binding, a wrong exchange, a queue that nobody reads and a renamed task look the same from
+here, and are named alike: the probe of that type is not answered.
+"""
+
+import structlog
+from django.conf import settings
+from django.db import connection, connections
+
+from attune_project.messaging import pools, topology
+from attune_project.messaging.publisher import Letter, publisher
+from attune_project.messaging.ticker import every
+from attune_project.messaging.topology import Route
+from attune_project.service import current_service
+
+log = structlog.get_logger(__name__)
+
+
+@every(lambda: settings.ATTUNE_PROBE_SECONDS, thread="probes")
+def send_all() -> None:
+    """Send one probe for each routing key that this service publishes on."""
+    service = current_service()
+    routes = topology.published_by(service, pools.declared())
+    _note_sent(service, routes)
+    for route in routes:
+        publisher().send(Letter(route.message, pool=route.pool, probe=service, done=_noter(service, route)))
+
+
+def answer(routing_key: str, service: str) -> None:
+    """Note that the handler of a routing key was reached by a probe from a service."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE message_probe SET answered_at = now(), updated = now() WHERE routing_key = %s AND service = %s",
+            [routing_key, service],
+        )
+
+
+def _note_sent(service: str, routes: list[Route]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO message_probe (message_type, routing_key, service, sent_at)
+            SELECT type, key, %s, now() FROM unnest(%s::text[], %s::text[]) AS route(type, key)
+            ON CONFLICT ON CONSTRAINT message_probe_routing_key_service_key
+            DO UPDATE SET sent_at = now(), updated = now()
+            """,
+            [service, [route.message.name for route in routes], [route.routing_key for route in routes]],
+        )
+
+
+def _noter(service: str, route: Route):  # type: ignore[no-untyped-def]
+    """Return a callback that keeps the broker's words when a probe could not be published."""
+
+    def note(error: str | None) -> None:
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE message_probe SET error = %s WHERE routing_key = %s AND service = %s"
+                    " AND error IS DISTINCT FROM %s",
+                    [error, route.routing_key, service, error],
+                )
+        except Exception as problem:  # the publisher's thread must go on
+            log.warning("probe outcome not stored", error=str(problem))
+            connections.close_all()
+
+    return note

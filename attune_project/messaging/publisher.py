@@ -1,0 +1,231 @@
+"""The one place that publishes: a thread that owns a connection, gathers and confirms.
+
+A ring is a hint that rows owe work, so it may be lost: the polls find the rows. What must not happen
+is that it is lost *in silence* or that it holds up whoever rang. So: publishing happens in a thread of
+its own, each message is mandatory, confirmed and limited in time (on RabbitMQ), every outcome is
+counted, and while the broker is away messages are dropped at once instead of piling up.
+
+While one publish waits for its confirm, the ids of further rings gather and go out as one message.
+"""
+
+import atexit
+import queue
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from kombu import Connection, Producer
+
+from attune_project.messaging import broker, counts, declare
+from attune_project.messaging.topology import MessageType
+
+log = structlog.get_logger(__name__)
+IDS_PER_MESSAGE = 500
+LONGEST_PAUSE = 5.0
+
+
+class Unroutable(Exception):
+    """The broker has no queue for this exchange and routing key."""
+
+
+@dataclass
+class Letter:
+    """One message to be: ids of one type for one routing key, or a probe."""
+
+    message: MessageType
+    ids: list[int] = field(default_factory=list)
+    pool: str | None = None
+    trace_id: str | None = None
+    probe: str | None = None  # the service that asks
+    done: Callable[[str | None], None] | None = None  # called with the error, or None
+
+    @property
+    def kind(self) -> tuple[str, str | None]:
+        return (self.message.name, self.pool)
+
+
+class Publisher(Protocol):
+    """What `ring` and the probes talk to: the real thread, or the fake of tests."""
+
+    def send(self, letter: Letter) -> None: ...
+
+
+def gather(letters: Iterable[Letter]) -> list[Letter]:
+    """Merge rings of one type and key, in order of first appearance; probes stay alone."""
+    merged: dict[tuple[str, str | None], list[Letter]] = {}
+    probes = []
+    for letter in letters:
+        if letter.probe:
+            probes.append(letter)
+            continue
+        group = merged.setdefault(letter.kind, [])
+        if not group or len(group[-1].ids) + len(letter.ids) > IDS_PER_MESSAGE:
+            group.append(Letter(letter.message, pool=letter.pool, trace_id=letter.trace_id))
+        group[-1].ids.extend(letter.ids)
+    return [*(letter for group in merged.values() for letter in group), *probes]
+
+
+def compose(letter: Letter) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """Return (body, headers, properties) of the Celery task message for a letter."""
+    task_id = str(uuid.uuid4())
+    arguments = {letter.message.argument: letter.ids}
+    message = current_app.amqp.as_task_v2(
+        task_id,
+        letter.message.task,
+        (),
+        arguments,
+        ignore_result=True,
+        argsrepr="()",
+        kwargsrepr=f"{len(letter.ids)} ids",
+    )
+    headers = {
+        **message.headers,
+        "message_type": letter.message.name,
+        "message_id": task_id,
+        "trace_id": letter.trace_id or task_id,
+        "version": "1.0",
+    }
+    if letter.probe:
+        headers["probe"] = letter.probe
+    return message.body, headers, message.properties
+
+
+class PublisherThread(threading.Thread):
+    """Sends letters over one connection, in order, reconnecting with capped back-off."""
+
+    def __init__(self) -> None:
+        super().__init__(name="publisher", daemon=True)
+        self._letters: queue.SimpleQueue[Letter | None] = queue.SimpleQueue()
+        self._connection: Connection | None = None
+        self._producer: Producer | None = None
+        self._returned: list[str] = []
+        self._pause = 0.0
+        self._down_until = 0.0
+        self._reason = ""
+
+    def send(self, letter: Letter) -> None:
+        self._letters.put(letter)
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """Send what is waiting, then end."""
+        self._letters.put(None)
+        self.join(timeout)
+
+    def run(self) -> None:
+        going = True
+        while going:
+            batch, going = self._take()
+            for letter in gather(batch):
+                self._deliver(letter)
+        self._close()
+
+    def _take(self) -> tuple[list[Letter], bool]:
+        """Wait for a letter, then take all that are there; the flag is False at the end."""
+        taken = [self._letters.get()]
+        while not self._letters.empty():
+            taken.append(self._letters.get())
+        letters = [letter for letter in taken if letter is not None]
+        return letters, len(letters) == len(taken)
+
+    def _deliver(self, letter: Letter) -> None:
+        error: str | None = None
+        outcome = "ok"
+        if time.monotonic() < self._down_until:
+            error, outcome = f"broker unreachable: {self._reason}", "failed"
+        else:
+            error, outcome = self._attempt(letter)
+        counts.add(counts.PUBLISHED, letter.message.name, outcome)
+        if letter.done:
+            letter.done(error)
+
+    def _attempt(self, letter: Letter) -> tuple[str | None, str]:
+        try:
+            self._publish(letter)
+        except Unroutable as problem:
+            log.error("message has no queue", message_type=letter.message.name, reason=str(problem))
+            return str(problem), "unroutable"
+        except Exception as problem:  # whatever the transport raises, the broker is not usable
+            self._down(problem)
+            return f"broker unreachable: {self._reason}", "failed"
+        self._pause = 0.0
+        return None, "ok"
+
+    def _publish(self, letter: Letter) -> None:
+        body, headers, properties = compose(letter)
+        entity = declare.exchange(letter.message.exchange)
+        key = letter.message.key(letter.pool)
+        timeout = settings.ATTUNE_PUBLISH_TIMEOUT
+        self._returned.clear()
+        limits = (
+            {"mandatory": True, "timeout": timeout, "confirm_timeout": timeout} if broker.is_amqp() else {}
+        )
+        producer = self._connected()
+        producer.publish(
+            body,
+            exchange=entity,
+            routing_key=key,
+            declare=[entity],
+            serializer="json",
+            headers=headers,
+            delivery_mode=2,
+            **limits,
+            **properties,
+        )
+        if self._returned:
+            raise Unroutable(f"no queue is bound to {entity.name} with {key}: {self._returned[0]}")
+
+    def _connected(self) -> Producer:
+        if self._producer is None:
+            self._connection = broker.connect()
+            self._connection.ensure_connection(max_retries=1, timeout=settings.ATTUNE_PUBLISH_TIMEOUT)
+            on_return = self._on_return if broker.is_amqp() else None
+            self._producer = Producer(self._connection.channel(), on_return=on_return)
+        return self._producer
+
+    def _on_return(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:
+        self._returned.append(str(error))
+
+    def _down(self, problem: Exception) -> None:
+        self._close()
+        self._reason = f"{type(problem).__name__}: {problem}"
+        self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.25)
+        self._down_until = time.monotonic() + self._pause
+        log.warning("publishing failed; the polls do the work", reason=self._reason, pause=self._pause)
+
+    def _close(self) -> None:
+        connection, self._connection, self._producer = self._connection, None, None
+        if connection is not None:
+            try:
+                connection.collect(socket_timeout=0.5)
+            except Exception as problem:  # it is gone already
+                log.debug("closing the broker connection", reason=str(problem))
+
+
+_publisher: Publisher | None = None
+_lock = threading.Lock()
+
+
+def publisher() -> Publisher:
+    """Return this process's publisher, starting its thread at first use."""
+    global _publisher  # noqa: PLW0603 (one per process)
+    with _lock:
+        if _publisher is None:
+            thread = PublisherThread()
+            thread.start()
+            atexit.register(thread.stop)
+            _publisher = thread
+        return _publisher
+
+
+def use(replacement: Publisher | None) -> Publisher | None:
+    """Replace the publisher (tests); return the one before."""
+    global _publisher
+    with _lock:
+        before, _publisher = _publisher, replacement
+    return before

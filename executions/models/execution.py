@@ -1,0 +1,128 @@
+"""An execution: one run of an action, whoever asked for it."""
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q, Value
+
+from attune_project.rows import Row, one_of
+
+
+class Status(models.TextChoices):
+    REQUESTED = "requested"  # owes admission: parameters, policies, placement
+    SCHEDULING = "scheduling"  # is being admitted
+    SCHEDULED = "scheduled"  # owes a run: a worker may claim it
+    RUNNING = "running"  # a worker holds its lease
+    COMPLETED = "completed"  # the action ended with success
+    FAILED = "failed"  # the action ended with an error, or could not be run
+    CANCELING = "canceling"  # runs, and is to stop
+    CANCELLED = "cancelled"  # was stopped by a person or a workflow
+    TIMEOUT = "timeout"  # went over its time limit
+    ABANDONED = "abandoned"  # its worker was lost
+
+
+TERMINAL = (Status.COMPLETED, Status.FAILED, Status.CANCELLED, Status.TIMEOUT, Status.ABANDONED)
+LEASED = (Status.RUNNING, Status.CANCELING)
+
+
+class RetryReason(models.TextChoices):
+    WORKER_UNAVAILABLE = "worker_unavailable"  # the worker of the last attempt was lost
+    TRANSIENT_ERROR = "transient_error"  # the last attempt failed
+    TIMEOUT = "timeout"  # the last attempt went over its time limit
+    MANUAL_RETRY = "manual_retry"  # a person asked for it
+    UNKNOWN = "unknown"  # anything else
+
+
+class Execution(Row):
+    """Its status says what it owes; only executions/lifecycle.py changes it."""
+
+    source_key = models.TextField(null=True)
+    rule_ref = models.TextField(null=True)
+    trigger_ref = models.TextField(null=True)
+    action = models.ForeignKey(
+        "executions.Action",
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    action_ref = models.TextField()
+    config = models.JSONField(db_default=Value({}, models.JSONField()))
+    env_vars = models.JSONField(null=True)
+    parent = models.ForeignKey(
+        "self", models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="children"
+    )
+    executor = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    worker = models.ForeignKey(
+        "packs.Worker", models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    status = models.TextField(choices=Status, db_default=Status.REQUESTED)
+    status_reason = models.TextField(null=True)
+    result = models.JSONField(null=True)
+    permission_set_refs = ArrayField(models.TextField(), db_default=Value([], ArrayField(models.TextField())))
+    worker_pool = models.TextField(null=True)
+    worker_selector = models.JSONField(null=True)
+    worker_tolerations = models.JSONField(null=True)
+    worker_affinity = models.JSONField(null=True)
+    retry_count = models.IntegerField(db_default=0)
+    max_retries = models.IntegerField(null=True)
+    retry_reason = models.TextField(choices=RetryReason, null=True)
+    original_execution = models.ForeignKey(
+        "self", models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="reruns"
+    )
+    lease_token = models.UUIDField(null=True)
+    lease_expires_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    trace_id = models.UUIDField()
+    scheduled_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    settled_at = models.DateTimeField(null=True)
+
+    class Meta(Row.Meta):
+        db_table = "execution"
+        constraints = [
+            models.UniqueConstraint(fields=["source_key"], name="execution_source_key_key"),
+            one_of("execution_status_check", "status", Status),
+            models.CheckConstraint(
+                condition=Q(status__in=TERMINAL, finished_at__isnull=False)
+                | (~Q(status__in=TERMINAL) & Q(finished_at__isnull=True)),
+                name="execution_finished_check",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=LEASED, lease_token__isnull=False)
+                | (~Q(status__in=LEASED) & Q(lease_token__isnull=True)),
+                name="execution_lease_check",
+            ),
+        ]
+        indexes = [
+            # admission: WHERE status = 'requested' ORDER BY id (due_at is looked at row by row)
+            models.Index(fields=["id"], condition=Q(status="requested"), name="execution_requested_idx"),
+            # workers' claim: WHERE status = 'scheduled' ORDER BY id
+            models.Index(fields=["id"], condition=Q(status="scheduled"), name="execution_scheduled_idx"),
+            # lease ends: few rows; the lease itself is kept out of indexes so that heartbeats stay HOT
+            models.Index(
+                fields=["id"], condition=Q(status__in=["running", "canceling"]), name="execution_leased_idx"
+            ),
+            # settling: terminal and not settled
+            models.Index(
+                fields=["id"],
+                condition=Q(settled_at__isnull=True, finished_at__isnull=False),
+                name="execution_unsettled_idx",
+            ),
+            # lists, newest first
+            models.Index(fields=["-created", "-id"], name="execution_created_idx"),
+            models.Index(fields=["action_ref", "-created", "-id"], name="execution_action_ref_idx"),
+            models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="execution_parent_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return f"execution {self.pk} of {self.action_ref}"
