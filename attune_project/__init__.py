@@ -1,5 +1,5 @@
-"""Attune: event-driven automation."""
+"""Attune: event-driven automation.
 
-from attune_project.celery import app as celery_app
-
-__all__ = ["celery_app"]
+Imports nothing: the launcher uses `attune_project.embedded` without Django and without any secret. The Celery
+app is loaded by the messaging app, in every process that sets Django up.
+"""

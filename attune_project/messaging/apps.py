@@ -20,6 +20,7 @@ class MessagingConfig(AppConfig):
     label = "messaging"
 
     def ready(self) -> None:
+        import attune_project.celery  # noqa: PLC0415
         from attune_project.messaging import checks  # noqa: F401, PLC0415
 
         pre_migrate.connect(create_schema, dispatch_uid="attune-schema")
