@@ -2,8 +2,19 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
+
+from attune_project.rest.openapi import Documentation, OpenApiDocument
+
+handler400 = "attune_project.rest.errors.bad_request"
+handler403 = "attune_project.rest.errors.forbidden"
+handler404 = "attune_project.rest.errors.not_found"
+handler500 = "attune_project.rest.errors.server_error"
 
 urlpatterns = [
     path("", include("attune_project.identity.urls")),
+    path("api-spec/openapi.json", OpenApiDocument.as_view(), name="openapi"),
+    path("docs", Documentation.as_view(url_name="openapi")),
+    path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

@@ -1,5 +1,11 @@
 """Routes of authentication."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from .views import LoginView, MeView, RefreshView
+
+urlpatterns = [
+    path("auth/login", LoginView.as_view()),
+    path("auth/refresh", RefreshView.as_view()),
+    path("auth/me", MeView.as_view()),
+]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django_filters
 from django import forms
@@ -16,10 +16,12 @@ from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from .errors import BadRequest, UnknownFilter
 from .query import LARGEST, PAGING
+
+if TYPE_CHECKING:  # views load this module by the names in settings, before they are complete
+    from rest_framework.views import APIView
 
 MANY = {"type": "string", "description": "One value, several with commas, or repeated: any of them."}
 
@@ -165,10 +167,10 @@ class Filters(DjangoFilterBackend):
 
     filterset_base = RowFilters
 
-    def get_filterset_class(self, view: APIView, queryset: Any = None) -> type[django_filters.FilterSet]:
+    def get_filterset_class(self, view: "APIView", queryset: Any = None) -> type[django_filters.FilterSet]:
         return getattr(view, "filterset_class", None) or RowFilters
 
-    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: "APIView") -> QuerySet[Any]:
         filterset_class = self.get_filterset_class(view, queryset)
         refuse_unknown(
             request, set(filterset_class.base_filters) | set(getattr(view, "extra_parameters", ()))

@@ -1,13 +1,15 @@
 """`ordering=field,-field` over the fields that a view names; ties go newest first."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import QuerySet
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from .errors import BadRequest
+
+if TYPE_CHECKING:  # views load this module by the names in settings, before they are complete
+    from rest_framework.views import APIView
 
 NEWEST_FIRST = ("-created", "-id")
 
@@ -18,14 +20,14 @@ class Ordering(BaseFilterBackend):
     A field may stand for a column: `ordering_columns = {"trigger": "trigger_ref"}`.
     """
 
-    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: "APIView") -> QuerySet[Any]:
         asked = request.query_params.getlist("ordering")
         names = [name.strip() for text in asked for name in text.split(",") if name.strip()]
         if not names:
             return queryset.order_by(*getattr(view, "ordering", NEWEST_FIRST))
         return queryset.order_by(*(column(name, view) for name in names), "-id")
 
-    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+    def get_schema_operation_parameters(self, view: "APIView") -> list[dict[str, Any]]:
         description = f"Any of {', '.join(fields_of(view))}, each with or without a minus."
         schema = {"type": "string"}
         return [
@@ -39,11 +41,11 @@ class Ordering(BaseFilterBackend):
         ]
 
 
-def fields_of(view: APIView) -> tuple[str, ...]:
+def fields_of(view: "APIView") -> tuple[str, ...]:
     return tuple(getattr(view, "ordering_fields", ("created", "id")))
 
 
-def column(name: str, view: APIView) -> str:
+def column(name: str, view: "APIView") -> str:
     field = name.removeprefix("-")
     if field not in fields_of(view):
         raise BadRequest(f"ordering: {field[:40]!r} isn't one of {', '.join(fields_of(view))}")

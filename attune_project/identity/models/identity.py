@@ -13,25 +13,27 @@ class IdentityManager(BaseUserManager["Identity"]):
     def get_by_natural_key(self, login: str | None) -> "Identity":
         return self.get(login=login)
 
-    def make(self, login: str, password: str | None = None, **values: Any) -> "Identity":
+    def create_user(self, login: str, password: str | None = None, **values: Any) -> "Identity":
         """Store a new identity; without a password it can't log in by one."""
         identity = self.model(login=login, **values)
         identity.set_password(password)
         identity.save(using=self._db)
         return identity
 
-    def make_administrator(self, login: str, password: str | None = None) -> "Identity":
+    def create_superuser(self, login: str, password: str | None = None) -> "Identity":
         """Store an identity with every right."""
-        return self.make(login, password, is_staff=True, is_superuser=True)
+        return self.create_user(login, password, is_staff=True, is_superuser=True)
 
 
 class Identity(Row, AbstractBaseUser):
-    login = models.CharField(max_length=255, unique=True)
+    login = models.CharField(max_length=255)
     display_name = models.CharField(max_length=255, null=True, blank=True)
     email = models.EmailField(null=True, blank=True)
     password = models.CharField(max_length=255, null=True, editable=False)  # type: ignore[assignment]
     attributes = models.JSONField(default=dict, blank=True)
-    frozen = models.BooleanField(default=False, help_text="A frozen identity's tokens and sessions fail at once.")
+    frozen = models.BooleanField(
+        default=False, help_text="A frozen identity's tokens and sessions fail at once."
+    )
     # One truth: the database works it out, so that no statement can let the two disagree.
     is_active = models.GeneratedField(  # type: ignore[assignment]
         expression=models.ExpressionWrapper(Q(frozen=False), output_field=models.BooleanField()),
@@ -46,9 +48,10 @@ class Identity(Row, AbstractBaseUser):
     USERNAME_FIELD = "login"
     REQUIRED_FIELDS: ClassVar[list[str]] = []
 
-    class Meta:
+    class Meta(Row.Meta):
         db_table = "identity"
         verbose_name_plural = "identities"
+        constraints = [models.UniqueConstraint(fields=["login"], name="identity_login_key")]
 
     def __str__(self) -> str:
         return self.login

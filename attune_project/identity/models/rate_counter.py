@@ -1,7 +1,5 @@
 """How often something was tried of late, counted in the database so that every process sees it."""
 
-from typing import ClassVar
-
 from django.db import models
 
 from attune_project.rows import Row
@@ -10,13 +8,14 @@ from attune_project.rows import Row
 class RateCounter(Row):
     """Tries under one key since `started_at`; see identity/throttle.py."""
 
-    key = models.CharField(max_length=600, unique=True)
+    key = models.CharField(max_length=600)
     started_at = models.DateTimeField()
     tries = models.PositiveIntegerField(default=0)
 
-    class Meta:
+    class Meta(Row.Meta):
         db_table = "rate_counter"
-        indexes: ClassVar[list[models.Index]] = [
+        constraints = [models.UniqueConstraint(fields=["key"], name="rate_counter_key_key")]
+        indexes = [
             # Retention: counters of the past.
             models.Index(fields=["started_at"], name="rate_counter_by_start")
         ]

@@ -1,7 +1,6 @@
 """Refresh tokens that were given out."""
 
 import uuid
-from typing import ClassVar
 
 from django.db import models
 
@@ -18,14 +17,15 @@ class RefreshToken(Row):
     """
 
     identity = models.ForeignKey(Identity, models.CASCADE, related_name="refresh_tokens")
-    jti = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    jti = models.UUIDField(default=uuid.uuid4, editable=False)
     expires_at = models.DateTimeField()
     rotated_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
-    class Meta:
+    class Meta(Row.Meta):
         db_table = "refresh_token"
-        indexes: ClassVar[list[models.Index]] = [
+        constraints = [models.UniqueConstraint(fields=["jti"], name="refresh_token_jti_key")]
+        indexes = [
             # Retention: tokens whose time is over.
             models.Index(fields=["expires_at"], name="refresh_token_by_expiry")
         ]

@@ -1,7 +1,5 @@
 """Roles: names that join identities to permission sets."""
 
-from typing import ClassVar
-
 from django.db import models
 
 from attune_project.rows import Row
@@ -15,7 +13,7 @@ class RoleAssignment(Row):
     source = models.CharField(max_length=255, default="manual")
     managed = models.BooleanField(default=False, help_text="Kept by its source, not by hand.")
 
-    class Meta:
+    class Meta(Row.Meta):
         abstract = True
 
     def __str__(self) -> str:
@@ -25,22 +23,18 @@ class RoleAssignment(Row):
 class IdentityRoleAssignment(RoleAssignment):
     identity = models.ForeignKey(Identity, models.CASCADE, related_name="roles")
 
-    class Meta:
+    class Meta(Row.Meta):
         db_table = "identity_role_assignment"
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["identity", "role"], name="identity_role_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["identity", "role"], name="identity_role_once")]
 
 
 class PermissionSetRoleAssignment(RoleAssignment):
     permset = models.ForeignKey(PermissionSet, models.CASCADE, related_name="roles")
 
-    class Meta:
+    class Meta(Row.Meta):
         db_table = "permission_set_role_assignment"
-        constraints: ClassVar[list[models.BaseConstraint]] = [
-            models.UniqueConstraint(fields=["permset", "role"], name="permission_set_role_once")
-        ]
-        indexes: ClassVar[list[models.Index]] = [
+        constraints = [models.UniqueConstraint(fields=["permset", "role"], name="permission_set_role_once")]
+        indexes = [
             # Rights of an identity: the sets of its roles.
             models.Index(fields=["role"], name="permission_set_role_by_role")
         ]

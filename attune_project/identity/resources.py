@@ -1,0 +1,50 @@
+"""Which columns of each resource the constraints of grants compare."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Paths from a row (`pack__owner_id`); None: there is nothing to compare, so a constraint on it fails.
+
+    `ref` is the ref that `refs` names. `pack` is the ref of the pack; where a row only has the ref of what it
+    is about (`core.echo`), `pack_of` names that column. `owners` are tried in turn; the first that is set
+    counts.
+    """
+
+    ref: str | None = None
+    pack: str | None = None
+    pack_of: str | None = None
+    owners: tuple[str, ...] = ()
+    standard: str | None = None
+    owner_type: str | None = None
+
+
+IN_PACK = Columns(ref="ref", pack="pack_ref", owners=("pack__owner_id",), standard="pack__is_standard")
+
+COLUMNS: dict[str, Columns] = {
+    "packs": Columns(ref="ref", pack="ref", owners=("owner_id",), standard="is_standard"),
+    "actions": IN_PACK,
+    "workflows": IN_PACK,
+    "queues": IN_PACK,
+    "triggers": IN_PACK,
+    "sensors": IN_PACK,
+    "runtimes": IN_PACK,
+    "policies": IN_PACK,
+    "rules": Columns(
+        ref="ref",
+        pack="pack_ref",
+        owners=("owner_identity_id", "pack__owner_id"),
+        standard="pack__is_standard",
+    ),
+    "executions": Columns(ref="action_ref", pack_of="action_ref", owners=("executor_id",)),
+    "events": Columns(ref="trigger_ref", pack_of="trigger_ref"),
+    "enforcements": Columns(ref="rule_ref", pack_of="rule_ref"),
+    "keys": Columns(ref="ref", owners=("owner_identity_id",), owner_type="owner_type"),
+    "permissions": Columns(ref="ref", pack="pack_ref"),
+}
+NOTHING = Columns()
+
+
+def columns_of(resource: str) -> Columns:
+    return COLUMNS.get(resource, NOTHING)

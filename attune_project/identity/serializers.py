@@ -1,0 +1,97 @@
+"""Shapes of authentication and of identities."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from attune_project.rest.serializers import RowSerializer, Text
+
+from .grants import ACTIONS, RESOURCES
+from .models import Identity, PermissionSet
+from .rbac import allowed
+from .tokens import TokenPair
+
+
+class Login(serializers.Serializer[Any]):
+    login = Text(max_length=255)
+    # Hashing takes as long as its text is: nothing that could be right is longer.
+    password = Text(max_length=1024, trim_whitespace=False)
+
+
+class Refresh(serializers.Serializer[Any]):
+    refresh_token = Text(max_length=8192)
+
+
+class UserOfTokens(RowSerializer):
+    class Meta:
+        model = Identity
+        fields = ("id", "login", "display_name")
+
+
+class Tokens(serializers.Serializer[TokenPair]):
+    access_token = serializers.CharField(source="access")
+    refresh_token = serializers.CharField(source="refresh")
+    token_type = serializers.SerializerMethodField()
+    expires_in = serializers.IntegerField()
+    user = UserOfTokens(source="identity")
+
+    def get_token_type(self, pair: TokenPair) -> str:
+        return "Bearer"
+
+
+class EffectivePermission(serializers.Serializer[Any]):
+    resource = serializers.CharField()
+    actions = serializers.ListField(child=serializers.CharField())
+
+
+class Me(RowSerializer):
+    auth_provider = serializers.SerializerMethodField()
+    is_local = serializers.SerializerMethodField()
+    can_change_password = serializers.BooleanField(source="has_usable_password", read_only=True)
+    effective_permissions = serializers.SerializerMethodField()
+    assigned_permission_set_refs = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Identity
+        fields = (
+            "id",
+            "login",
+            "display_name",
+            "auth_provider",
+            "is_local",
+            "can_change_password",
+            "effective_permissions",
+            "assigned_permission_set_refs",
+        )
+
+    def get_auth_provider(self, identity: Identity) -> str:
+        return "local"
+
+    def get_is_local(self, identity: Identity) -> bool:
+        return True
+
+    @extend_schema_field(EffectivePermission(many=True))
+    def get_effective_permissions(self, identity: Identity) -> list[dict[str, Any]]:
+        return effective_permissions(identity)
+
+    @extend_schema_field({"type": "array", "items": {"type": "string"}})
+    def get_assigned_permission_set_refs(self, identity: Identity) -> list[str]:
+        sets = PermissionSet.objects.filter(assignments__identity=identity)
+        return list(sets.order_by("ref").values_list("ref", flat=True))
+
+
+class MyChanges(RowSerializer):
+    class Meta:
+        model = Identity
+        fields = ("display_name",)
+
+
+def effective_permissions(identity: Identity) -> list[dict[str, Any]]:
+    """Return, per resource, every action that some grant allows on some row."""
+    found = []
+    for resource in RESOURCES:
+        actions = [action for action in ACTIONS if allowed(identity, resource, action)]
+        if actions:
+            found.append({"resource": resource, "actions": actions})
+    return found
