@@ -6,6 +6,7 @@ from attune_project.service import current_service
 from executions.runners.builtin import BuiltinRunner
 from executions.runners.job import Control, Job, Outcome, Runner, RunnerSettings
 from executions.runners.result import failed
+from executions.runners.shell import ShellRunner
 
 __all__ = [
     "RUNNERS",
@@ -19,7 +20,7 @@ __all__ = [
     "runner_for",
 ]
 
-RUNNERS: dict[str, Runner] = {runner.ref: runner for runner in (BuiltinRunner(),)}
+RUNNERS: dict[str, Runner] = {runner.ref: runner for runner in (BuiltinRunner(), ShellRunner())}
 
 ALIASES = {"shell": "core.shell", "bash": "core.shell", "sh": "core.shell"}
 

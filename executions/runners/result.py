@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from attune_project.language.documents import MAX_DEPTH, DocumentError, check_document
 from executions.runners.capture import EMPTY, LIMIT, Captured
 from executions.runners.job import Control, Job, Outcome, Status, StopReason
 from executions.runners.masking import Masker
-from executions.runners.output import NOTHING, Refused, parse
+from executions.runners.output import NOTHING, parse
 
 End = Literal["exited", "timeout", "cancelled"]
 
@@ -42,7 +43,7 @@ def conclude(output: Output, job: Job, control: Control | None = None) -> Outcom
     """Judge an output: parse it, mask it, and give it the stored shape."""
     masker = Masker(job.secret_values)
     stdout, stderr = _text(output.stdout, masker), _text(output.stderr, masker)
-    data, refusal = _data(output, job)
+    data, refusal = _data(output, job, masker)
     error = _error(output, job, control, stderr) or refusal
     result: dict[str, Any] = {
         "exit_code": output.exit_code,
@@ -50,7 +51,7 @@ def conclude(output: Output, job: Job, control: Control | None = None) -> Outcom
         "succeeded": error is None,
     }
     if data is not NOTHING:
-        result["data"] = masker.data(data)
+        result["data"] = data
     else:
         result["stdout"] = stdout + NOTICE * output.stdout.truncated
     if stderr:
@@ -73,16 +74,25 @@ def _status(output: Output, error: str | None) -> Status:
     return "completed" if error is None else "failed"
 
 
-def _data(output: Output, job: Job) -> tuple[Any, str | None]:
-    """Return the data of a success, or NOTHING with the reason why it cannot be kept."""
-    if output.data is not NOTHING:
-        return output.data, None
-    if output.end != "exited" or output.exit_code != 0 or output.error or output.stdout.truncated:
-        return NOTHING, None
+def _data(output: Output, job: Job, masker: Masker) -> tuple[Any, str | None]:
+    """Return the masked data of a success, or NOTHING with the reason why it can't be stored."""
     try:
-        return parse(output.stdout.raw, job.output_format), None
-    except Refused as refused:
-        return NOTHING, f"The output cannot be stored: {refused}"
+        data = masker.data(_parsed(output, job))
+        if data is not NOTHING:
+            check_document(data)
+    except RecursionError:
+        return NOTHING, f"The output can't be stored: nested deeper than {MAX_DEPTH} levels"
+    except DocumentError as refused:
+        return NOTHING, f"The output can't be stored: {refused}"
+    return data, None
+
+
+def _parsed(output: Output, job: Job) -> Any:
+    if output.data is not NOTHING:
+        return output.data
+    if output.end != "exited" or output.exit_code != 0 or output.error or output.stdout.truncated:
+        return NOTHING
+    return parse(output.stdout.raw, job.output_format)
 
 
 def _error(output: Output, job: Job, control: Control | None, stderr: str) -> str | None:

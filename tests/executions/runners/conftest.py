@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ JOB = Job(
     timeout_seconds=20.0,
 )
 
+GRACE = 0.3
+
 Run = Callable[..., Outcome]
 
 
@@ -31,6 +34,24 @@ def builtin() -> Run:
 
     def start(entrypoint: str, *, job: dict[str, Any] | None = None, **parameters: Any) -> Outcome:
         given = dataclasses.replace(JOB, entrypoint=entrypoint, parameters=parameters, **(job or {}))
-        return run(given, Control(), RunnerSettings(kill_grace=0.3))
+        return run(given, Control(), RunnerSettings(kill_grace=GRACE))
+
+    return start
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Run:
+    """Run a script: `shell("echo $name", name="x")`; `job={...}` changes the job."""
+
+    def start(script: str, *, job: dict[str, Any] | None = None, **parameters: Any) -> Outcome:
+        given = dataclasses.replace(
+            JOB,
+            action_ref="demo.try",
+            runtime_ref="core.shell",
+            entrypoint=script,
+            parameters=parameters,
+            **(job or {}),
+        )
+        return run(given, Control(), RunnerSettings(runs_dir=tmp_path, kill_grace=GRACE))
 
     return start

@@ -1,0 +1,5 @@
+"""The runtime core.shell."""
+
+from executions.runners.shell.runner import ShellRunner
+
+__all__ = ["ShellRunner"]

@@ -1,0 +1,246 @@
+"""A small zoo of hostile programs: none may hang a worker, or outlive its run."""
+
+import dataclasses
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from executions.runners import Control, Outcome, RunnerSettings, run
+from executions.runners.capture import LIMIT
+from tests.executions.runners.conftest import GRACE, JOB, Run
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("executions.runners.process.LINGER", 0.3)
+
+
+@pytest.fixture
+def lair(tmp_path: Path) -> Iterator[Path]:
+    """A file into which animals write their pids; whoever survives is reported and removed."""
+    path = tmp_path / "pids"
+    path.touch()
+    yield path
+    survivors = [pid for pid in map(int, path.read_text().split()) if alive(pid)]
+    for pid in survivors:
+        os.kill(pid, signal.SIGKILL)
+    assert not survivors
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state not in "ZX"
+
+
+def limited(shell: Run, script: str, seconds: float = 0.3, **parameters: Any) -> tuple[Outcome, float]:
+    started = time.monotonic()
+    outcome = shell(script, job={"timeout_seconds": seconds}, **parameters)
+    return outcome, time.monotonic() - started
+
+
+def test_a_program_that_sleeps_too_long_times_out(shell: Run) -> None:
+    outcome, took = limited(shell, "echo before; sleep 60")
+
+    assert outcome.status == "timeout"
+    assert outcome.result["error"] == "demo.try timed out after 0.3 s"
+    assert outcome.result["stdout"] == "before\n"
+    assert outcome.result["exit_code"] == 143
+    assert took < 2
+
+
+def test_a_program_that_ignores_sigterm_is_killed(shell: Run, lair: Path) -> None:
+    outcome, took = limited(shell, f"trap '' TERM; echo $$ >> {lair}; while :; do sleep 60; done")
+
+    assert (outcome.status, outcome.result["exit_code"]) == ("timeout", 137)
+    assert took < 0.3 + GRACE + 2
+
+
+def test_a_program_may_say_its_last_words(shell: Run) -> None:
+    outcome, _ = limited(shell, "trap 'echo cleaned; exit 0' TERM; sleep 60 & wait")
+
+    assert outcome.status == "timeout"
+    assert outcome.result["stdout"] == "cleaned\n"
+    assert not outcome.result["succeeded"]
+
+
+def test_a_stopped_program_is_killed(shell: Run, lair: Path) -> None:
+    outcome, _ = limited(shell, f"echo $$ >> {lair}; kill -STOP $$")
+
+    assert outcome.status == "timeout"
+
+
+@pytest.mark.parametrize(
+    "animal",
+    [
+        "sleep 60 & echo $! >> {lair}",
+        "(trap '' TERM; echo $BASHPID >> {lair}; while :; do sleep 60; done) &",
+        "setsid bash -c 'echo $$ >> {lair}; exec sleep 60' & sleep 0.2",
+        "set -m; bash -c 'echo $$ >> {lair}; exec sleep 60' & sleep 0.2",
+        "(setsid bash -c 'trap \"\" TERM; echo $$ >> {lair}; while :; do sleep 60; done' &) & sleep 0.2",
+    ],
+    ids=["child", "deaf child", "own session", "own group", "deaf daemon"],
+)
+def test_a_grandchild_that_holds_the_pipe_holds_nobody_up(shell: Run, lair: Path, animal: str) -> None:
+    started = time.monotonic()
+
+    outcome = shell(f"echo done; {animal.format(lair=lair)}")
+
+    assert outcome.status == "completed"
+    assert outcome.result["stdout"] == "done\n"
+    assert time.monotonic() - started < 5
+
+
+def test_a_quiet_child_does_not_outlive_its_run(shell: Run, lair: Path) -> None:
+    outcome = shell(f"sleep 60 >/dev/null 2>&1 </dev/null & echo $! >> {lair}")
+
+    assert outcome.status == "completed"
+
+
+def test_the_whole_tree_is_killed_at_the_limit(shell: Run, lair: Path) -> None:
+    nest = f"bash -c 'echo $$ >> {lair}; (echo $BASHPID >> {lair}; sleep 60; :); :'; :"
+    outcome, took = limited(shell, nest)
+
+    assert outcome.status == "timeout"
+    assert len(lair.read_text().split()) == 2
+    assert took < 3
+
+
+def test_output_of_a_helper_that_is_still_writing_is_kept(shell: Run) -> None:
+    outcome = shell("echo one; (sleep 0.1; echo two) &")
+
+    assert outcome.result["stdout"] == "one\ntwo\n"
+
+
+def test_a_flood_is_cut_and_drained(shell: Run) -> None:
+    outcome = shell("head -c 100000000 /dev/zero | tr '\\0' x; echo fine >&2")
+
+    stdout = outcome.result["stdout"]
+    assert outcome.status == "completed"
+    assert outcome.result["stdout_truncated"] is True
+    assert stdout.endswith(f"x\n[output cut after {LIMIT} bytes]")
+    assert len(stdout) == LIMIT + len(f"\n[output cut after {LIMIT} bytes]")
+    assert outcome.result["stderr"] == "fine\n"
+    assert "stderr_truncated" not in outcome.result
+
+
+def test_a_flood_of_errors_is_no_error_text(shell: Run) -> None:
+    outcome = shell("head -c 11000000 /dev/zero | tr '\\0' x >&2; exit 3")
+
+    assert outcome.result["stderr_truncated"] is True
+    assert outcome.result["error"] == "Command exited with code 3"
+
+
+def test_an_endless_flood_times_out(shell: Run) -> None:
+    outcome, took = limited(shell, "yes")
+
+    assert outcome.status == "timeout"
+    assert took < 3
+
+
+def test_binary_output_is_stored_as_text(shell: Run) -> None:
+    outcome = shell(r"printf 'a\000b\377c\355\240\200d'")
+
+    assert outcome.status == "completed"
+    assert "\x00" not in outcome.result["stdout"]
+    assert outcome.result["stdout"].startswith("a\ufffdb\ufffdc")
+    outcome.result["stdout"].encode()
+
+
+def test_five_megabytes_that_nobody_reads_hold_nobody_up(shell: Run) -> None:
+    outcome = shell("exec 0<&-; echo ok", big="x" * 5_000_000)
+
+    assert (outcome.status, outcome.result["stdout"]) == ("completed", "ok\n")
+
+
+def test_five_megabytes_go_in_while_they_come_out(shell: Run) -> None:
+    outcome = shell("cat", job={"output_format": "json"}, big="it's\n" * 1_000_000)
+
+    assert outcome.result["data"] == {"big": "it's\n" * 1_000_000}
+
+
+def test_a_program_that_closes_its_streams_is_still_waited_for(shell: Run) -> None:
+    outcome = shell("exec >&- 2>&-; sleep 0.2; exit 5")
+
+    assert outcome.result["exit_code"] == 5
+    assert outcome.result["duration_ms"] >= 200
+
+
+def test_a_signal_counts_as_shells_count(shell: Run) -> None:
+    outcome = shell("kill -KILL $$")
+
+    assert (outcome.status, outcome.result["exit_code"]) == ("failed", 137)
+
+
+def test_there_are_no_core_dumps_and_no_new_privileges(shell: Run) -> None:
+    outcome = shell("ulimit -c; ulimit -Hc; grep NoNewPrivs /proc/self/status | cut -f 2")
+
+    assert outcome.result["stdout"] == "0\n0\n1\n"
+
+
+@pytest.mark.parametrize("reason", ["cancelled", "lost", "shutdown"])
+def test_a_running_program_is_stopped(tmp_path: Path, lair: Path, reason: Any) -> None:
+    control = Control()
+    job = dataclasses.replace(
+        JOB,
+        runtime_ref="core.shell",
+        entrypoint=f"trap '' TERM; echo $$ >> {lair}; while :; do sleep 60; done",
+    )
+    threading.Timer(0.3, control.stop, [reason]).start()
+    started = time.monotonic()
+
+    outcome = run(job, control, RunnerSettings(runs_dir=tmp_path, kill_grace=GRACE))
+
+    assert outcome.status == "cancelled"
+    assert time.monotonic() - started < 3
+
+
+def test_a_lost_lease_leaves_no_time_to_clean_up(tmp_path: Path) -> None:
+    control = Control()
+    job = dataclasses.replace(
+        JOB,
+        runtime_ref="core.shell",
+        entrypoint="trap 'sleep 0.2; echo late' TERM; echo up; sleep 60 & wait; wait",
+    )
+    threading.Timer(0.4, control.stop, ["lost"]).start()
+
+    outcome = run(job, control, RunnerSettings(runs_dir=tmp_path, kill_grace=10))
+
+    assert outcome.result["stdout"] == "up\n"
+    assert outcome.result["error"] == "Stopped: the worker lost its lease"
+
+
+def test_runs_leak_no_descriptors_and_no_zombies(shell: Run) -> None:
+    shell("true")
+    before = sorted(os.listdir("/proc/self/fd"))
+
+    for _ in range(5):
+        shell("cat >/dev/null; sleep 0.01 &", x=1)
+
+    assert sorted(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_runs_in_many_threads_do_not_disturb_each_other(shell: Run) -> None:
+    outcomes: dict[int, Outcome] = {}
+
+    def go(number: int) -> None:
+        outcomes[number] = shell('sleep 0.05; echo "$n"', n=number)
+
+    threads = [threading.Thread(target=go, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {number: outcome.result["stdout"] for number, outcome in outcomes.items()} == {
+        number: f"{number}\n" for number in range(8)
+    }
