@@ -7,6 +7,7 @@ from celery.signals import setup_logging
 from django.conf import settings
 
 from attune_project.messaging import broker, declare, pools, topology
+from attune_project.messaging.consumer import Ticks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "attune_project.settings")
 app = Celery("attune")
@@ -69,4 +70,5 @@ def configure() -> None:
 
 
 configure()
+app.steps["worker"].add(Ticks)
 app.autodiscover_tasks(["rules", "executions"])

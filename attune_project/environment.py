@@ -1,5 +1,6 @@
 """Environment variables, read once and refused at start when malformed."""
 
+import math
 import os
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -29,7 +30,7 @@ def number(name: str, default: float, *, minimum: float = 0) -> float:
         value = float(raw)
     except ValueError:
         raise ImproperlyConfigured(f"{name}={raw!r}: expected a number") from None
-    if value < minimum or value != value:
+    if math.isnan(value) or value < minimum:
         raise ImproperlyConfigured(f"{name}={raw!r}: expected a number of at least {minimum:g}")
     return value
 
@@ -51,6 +52,17 @@ def choice(name: str, options: tuple[str, ...], default: str) -> str:
 def words(name: str, default: str = "") -> list[str]:
     """Return a comma-separated list, without blanks."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def pairs(name: str) -> dict[str, str]:
+    """Return `zone=a,disk=ssd` as a map."""
+    found = {}
+    for word in words(name):
+        key, equals, value = word.partition("=")
+        if not equals or not key.strip():
+            raise ImproperlyConfigured(f"{name}: expected name=value pairs, got {word!r}")
+        found[key.strip()] = value.strip()
+    return found
 
 
 def database(url: str) -> dict[str, str | int]:

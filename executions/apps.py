@@ -1,7 +1,50 @@
-"""App configuration."""
+"""The executions app: what is done."""
 
+from celery import current_app
 from django.apps import AppConfig
+
+from attune_project.messaging import steps
+from attune_project.messaging.topology import (
+    EXECUTION_COMPLETED,
+    EXECUTION_REQUESTED,
+    EXECUTION_STATUS_CHANGED,
+)
+from attune_project.service import current_service
 
 
 class ExecutionsConfig(AppConfig):
     name = "executions"
+
+    def ready(self) -> None:
+        from attune_project.packs import items  # noqa: PLC0415
+        from executions import clock, lifecycle, pack_items, waking  # noqa: F401, PLC0415 (models are ready only now)
+        from executions.worker import process  # noqa: PLC0415
+        from executions.worker.bootstep import WorkerSlots  # noqa: PLC0415
+
+        items.register(pack_items.ACTIONS)
+        steps.register_hint(EXECUTION_STATUS_CHANGED, waking.wake_streams)
+        steps.register(
+            steps.OwedStep(
+                name="run",
+                service="worker",
+                message=EXECUTION_REQUESTED,
+                verb=process.take,
+                table="execution",
+                owed="status = 'scheduled'",
+                since="scheduled_at",
+                waits_by_design=process.waits_by_design,
+            )
+        )
+        steps.register(
+            steps.OwedStep(
+                name="settle",
+                service="executor",
+                message=EXECUTION_COMPLETED,
+                verb=lifecycle.settle,
+                table="execution",
+                owed="finished_at IS NOT NULL AND settled_at IS NULL",
+                since="finished_at",
+            )
+        )
+        if current_service() == "worker":
+            current_app.steps["worker"].add(WorkerSlots)

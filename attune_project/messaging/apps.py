@@ -20,7 +20,12 @@ class MessagingConfig(AppConfig):
     label = "messaging"
 
     def ready(self) -> None:
-        import attune_project.celery  # noqa: PLC0415
-        from attune_project.messaging import checks  # noqa: F401, PLC0415
+        from attune_project.messaging import (  # noqa: PLC0415 (each registers checks or ticks)
+            checks,  # noqa: F401
+            counts,  # noqa: F401
+            dead_letters,  # noqa: F401
+            polls,  # noqa: F401
+            probes,  # noqa: F401
+        )
 
         pre_migrate.connect(create_schema, dispatch_uid="attune-schema")

@@ -11,7 +11,7 @@ def is_amqp() -> bool:
 
 
 def transport_options() -> dict[str, Any]:
-    """Return kombu's options: confirms and socket limits on RabbitMQ, quick redelivery on the embedded one."""
+    """Return kombu's options: confirms and socket limits on RabbitMQ, else quick redelivery."""
     if is_amqp():
         return {
             "confirm_publish": True,

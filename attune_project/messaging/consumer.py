@@ -9,6 +9,7 @@ from celery.worker.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
 
 from attune_project.messaging import declare, ticker
+from attune_project.messaging.consuming import consuming
 from attune_project.service import current_service
 
 
@@ -37,6 +38,8 @@ class Flush(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         hub = parent.hub
         original = hub.poller.poll
+        if getattr(original, "flushes", False):  # after a reconnect the poller may be the same
+            return
 
         def poll(timeout: float | None = None) -> Any:
             if hub._ready:
@@ -45,6 +48,7 @@ class Flush(bootsteps.StartStopStep):
                 timeout = 0 if hub._ready else timeout
             return original(timeout)
 
+        poll.flushes = True  # type: ignore[attr-defined]
         hub.poller.poll = poll
 
 
@@ -54,6 +58,7 @@ class Ready(bootsteps.StartStopStep):
     requires = (Tasks, DeadLetters)
 
     def start(self, parent: Any) -> None:
+        consuming.attach(parent)
         path = os.environ.get("ATTUNE_READY_FILE")
         if path:
             Path(path).touch()

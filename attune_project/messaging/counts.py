@@ -5,6 +5,8 @@ from collections import Counter
 
 from django.db import connection
 
+from attune_project.messaging.ticker import every
+
 PUBLISHED = "published"  # label: message type; outcome: ok, unroutable, failed
 CONSUMED = "consumed"  # label: queue; outcome: ok, error, misrouted, probe
 
@@ -17,6 +19,7 @@ def add(name: str, label: str, outcome: str, amount: int = 1) -> None:
         _counter[name, label, outcome] += amount
 
 
+@every(2, thread="counts")
 def flush() -> int:
     """Add what was counted since the last flush to `message_count`; return the number of counters."""
     with _lock:

@@ -5,7 +5,10 @@ from django.conf import settings
 
 def declared() -> tuple[str, ...]:
     """Return the names of the pools beside the default one."""
-    names = [*settings.ATTUNE_WORKER_POOLS]
-    if settings.ATTUNE_WORKER_POOL:
-        names.append(settings.ATTUNE_WORKER_POOL)
-    return tuple(sorted(set(names)))
+    names = {*settings.ATTUNE_WORKER_POOLS, *filter(None, [mine()])}
+    return tuple(sorted(names))
+
+
+def mine() -> str | None:
+    """Return the pool of this worker process; None is the default pool."""
+    return settings.ATTUNE_WORKER_POOL or None

@@ -31,7 +31,8 @@ def answer(routing_key: str, service: str) -> None:
     """Note that the handler of a routing key was reached by a probe from a service."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE message_probe SET answered_at = now(), updated = now() WHERE routing_key = %s AND service = %s",
+            "UPDATE message_probe SET answered_at = now(), updated = now()"
+            " WHERE routing_key = %s AND service = %s",
             [routing_key, service],
         )
 

@@ -1,0 +1,66 @@
+"""From a claimed execution to the job that a runner is given."""
+
+from typing import Any
+
+from django.conf import settings
+
+from attune_project.language import schemas
+from executions.lifecycle import Claimed, Ended
+from executions.runners import Control, Job, Outcome, RunnerSettings, run
+from executions.runners.environment import permitted
+from executions.runners.result import failed
+
+DEFAULT_TIMEOUT = 300.0
+SHORTEST_SECRET = 6
+
+
+def runner_settings() -> RunnerSettings:
+    """Return what this worker host gives to every job."""
+    artifacts = settings.ATTUNE_DATA_DIR / "artifacts"
+    artifacts.mkdir(parents=True, exist_ok=True)
+    return RunnerSettings(
+        http_allow=tuple(settings.ATTUNE_HTTP_ALLOW),
+        api_url=settings.ATTUNE_API_URL,
+        artifacts_dir=artifacts,
+    )
+
+
+def job_of(claimed: Claimed) -> Job:
+    """Return the job of a claimed execution; its action must still exist."""
+    action = claimed.action or {}
+    return Job(
+        execution_id=claimed.id,
+        action_ref=claimed.action_ref,
+        pack_ref=action.get("pack_ref", ""),
+        runtime_ref=action.get("runtime_ref") or "core.shell",
+        entrypoint=action.get("entrypoint", ""),
+        parameters=claimed.config,
+        parameter_delivery=action.get("parameter_delivery", "stdin"),
+        parameter_format=action.get("parameter_format", "json"),
+        output_format=action.get("output_format", "text"),
+        timeout_seconds=float(action.get("timeout_seconds") or DEFAULT_TIMEOUT),
+        env=permitted(
+            {name: str(value) for name, value in claimed.env_vars.items()}, action.get("env_allow") or ()
+        ),
+        pack_dir=claimed.pack_dir,
+        rule_ref=claimed.rule_ref,
+        trigger_ref=claimed.trigger_ref,
+        secret_values=_secrets(action.get("param_schema"), claimed.config),
+    )
+
+
+def _secrets(schema: Any, config: dict[str, Any]) -> tuple[str, ...]:
+    if schemas.is_empty(schema):
+        return ()
+    values = (config.get(name) for name in schemas.secret_names(schema))
+    return tuple(value for value in values if isinstance(value, str) and len(value) >= SHORTEST_SECRET)
+
+
+def perform(claimed: Claimed, control: Control, host: RunnerSettings) -> Ended:
+    """Run a claimed execution to its end; whatever goes wrong is in the answer."""
+    job = job_of(claimed)
+    if claimed.action is None:
+        outcome: Outcome = failed(f"Action {claimed.action_ref} does not exist any more", job)
+    else:
+        outcome = run(job, control, host)
+    return Ended(claimed.id, claimed.token, outcome.status, outcome.result)

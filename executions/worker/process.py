@@ -1,0 +1,182 @@
+"""One worker process: its row, its heartbeat, its claims."""
+
+import json
+import os
+import socket
+import time
+import uuid
+
+import structlog
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+
+from attune_project.messaging import steps
+from attune_project.messaging.consuming import consuming
+from attune_project.messaging.publisher import Letter, publisher
+from attune_project.messaging.ticker import every
+from attune_project.messaging.topology import EXECUTION_REQUESTED
+from attune_project.packs.models import Worker, WorkerStatus
+from executions import lifecycle
+from executions.lifecycle import Claimant
+from executions.runners import RUNNERS, Control, RunnerSettings
+from executions.runners.builtin.runner import INLINE
+from executions.worker.jobs import perform, runner_settings
+from executions.worker.slots import Slots
+
+log = structlog.get_logger(__name__)
+INLINE_BATCH = 200
+LEASE_MARGIN = 5.0  # a worker that cannot renew stops its actions this long before the lease ends
+
+
+class WorkerProcess:
+    """Claims as many scheduled executions as it has free slots, and the instant ones in bulk."""
+
+    def __init__(self, host: RunnerSettings | None = None, slots: int | None = None) -> None:
+        self._host = host or runner_settings()
+        self.slots = Slots(slots or settings.ATTUNE_WORKER_SLOTS, self._host, self.fill_slots)
+        self.draining = False
+        self._row = self._register()
+        self._renewed = time.monotonic()
+        self._claimant = Claimant(self._row.pk, self._row.pool, json.dumps(self._row.capabilities["labels"]))
+
+    @property
+    def worker_id(self) -> int:
+        return int(self._row.pk)
+
+    def _register(self) -> Worker:
+        name = f"worker-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        return Worker.objects.create(
+            name=name,
+            pool=settings.ATTUNE_WORKER_POOL or None,
+            host=socket.gethostname(),
+            capabilities={
+                "runtimes": sorted(RUNNERS),
+                "labels": settings.ATTUNE_WORKER_LABELS,
+                "slots": self.slots.size,
+            },
+            meta={"pid": os.getpid()},
+            last_heartbeat=Now(),
+        )
+
+    def take(self, limit: int) -> int:
+        """Do the step `run`: the instant executions in bulk, then what the free slots can hold.
+
+        Returns `limit` when there may be more that this process could do at once.
+        """
+        if self.draining:
+            return 0
+        instant = self.run_instant(min(limit, INLINE_BATCH))
+        slotted = self.fill_slots()
+        if not self.slots.free:
+            self._pass_on()
+        more = instant == min(limit, INLINE_BATCH)
+        return limit if more else instant + slotted
+
+    def run_instant(self, limit: int) -> int:
+        """Claim and run builtin actions that end at once: one statement to claim, one for the results."""
+        claimed = lifecycle.claim(self._claimant, limit, instant_entrypoints(), inline=True)
+        lifecycle.finish([perform(one, Control(), self._host) for one in claimed])
+        return len(claimed)
+
+    def fill_slots(self) -> int:
+        """Claim for every free slot; return how many executions were started."""
+        if self.draining:
+            return 0
+        reserved = self.slots.reserve()
+        claimed: list[lifecycle.Claimed] = []
+        try:
+            if reserved:
+                claimed = lifecycle.claim(self._claimant, reserved, instant_entrypoints(), inline=False)
+        finally:
+            self.slots.fill(reserved, claimed)
+        if self.slots.free:
+            consuming.resume()
+        return len(claimed)
+
+    def _pass_on(self) -> None:
+        """Without a free slot: stop consuming, and ring for whoever has one if there is more to run.
+
+        What waits for a slot waits by design, so polls are told that this step is behind.
+        """
+        consuming.pause()
+        waiting = self._waiting_ids()
+        if waiting:
+            steps.note_full_claim("run")
+            publisher().send(Letter(EXECUTION_REQUESTED, waiting, self._row.pool))
+
+    def _waiting_ids(self) -> list[int]:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id FROM execution WHERE status = 'scheduled' AND worker_pool IS NOT DISTINCT FROM %s"
+                " ORDER BY id LIMIT 100",
+                [self._row.pool],
+            )
+            return [row[0] for row in cursor.fetchall()]
+
+    def heartbeat(self) -> None:
+        """Renew the leases, learn of cancels, and say that this process lives."""
+        try:
+            leases = lifecycle.renew(self.worker_id)
+            self._beat(WorkerStatus.ACTIVE if self.slots.free else WorkerStatus.BUSY)
+        except Exception:
+            if time.monotonic() - self._renewed > settings.ATTUNE_LEASE_SECONDS - LEASE_MARGIN:
+                self.slots.stop_all("lost")
+            raise
+        self._renewed = time.monotonic()
+        self.slots.apply(leases)
+        if not self.slots.free:
+            steps.note_full_claim("run")
+
+    def _beat(self, status: WorkerStatus) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE worker SET last_heartbeat = clock_timestamp(), status = %s, updated = now(),"
+                " meta = meta || jsonb_build_object('running', %s) WHERE id = %s",
+                [status.value, self.slots.busy, self._row.pk],
+            )
+
+    def stop(self) -> None:
+        """Stop claiming, wait for what runs, then kill it and hand it back as a lost worker's."""
+        self.draining = True
+        if not self.slots.wait(settings.ATTUNE_DRAIN_SECONDS):
+            self.slots.stop_all("shutdown")
+            self.slots.wait(self._host.kill_grace + 2)
+        lifecycle.release(self.worker_id)
+        self._beat(WorkerStatus.INACTIVE)
+
+
+def instant_entrypoints() -> list[str]:
+    """Return the builtin entrypoints that a worker may run in place, in both of their spellings."""
+    return sorted(INLINE | {name.removeprefix("core.") for name in INLINE})
+
+
+_process: WorkerProcess | None = None
+
+
+def start() -> WorkerProcess:
+    """Make this process's worker."""
+    global _process  # noqa: PLW0603 (one per process)
+    _process = WorkerProcess()
+    return _process
+
+
+def current() -> WorkerProcess:
+    if _process is None:
+        raise LookupError("this process is not a worker")
+    return _process
+
+
+def take(limit: int) -> int:
+    return current().take(limit)
+
+
+def waits_by_design() -> bool:
+    """No free slot: what is scheduled waits for one."""
+    return _process is None or _process.draining or not _process.slots.free
+
+
+@every(lambda: float(settings.ATTUNE_HEARTBEAT_SECONDS), services=("worker",), thread="leases")
+def heartbeat() -> None:
+    if _process is not None:
+        _process.heartbeat()

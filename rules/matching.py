@@ -1,0 +1,138 @@
+"""event -> enforcement."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from attune_project.messaging.ring import ring
+from attune_project.messaging.topology import ENFORCEMENT_CREATED
+from rules import ruleset
+from rules.deciding import Decision, Seen, decide
+from rules.models import Outcome
+
+_CLAIM = """
+SELECT e.id, e.trigger_ref, e.payload, e.config, e.rule_id, e.source_ref, e.trace_id, e.created,
+       COALESCE(t.enabled, false), t.param_schema
+FROM event e LEFT JOIN trigger t ON t.ref = e.trigger_ref
+WHERE e.status = 'new' ORDER BY e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED
+"""
+
+
+def match_pending(limit: int) -> int:
+    """Turn new events into enforcements; return how many events were decided.
+
+    Claims rows that no other matcher holds (SKIP LOCKED), so any number of matchers may run. Safe to
+    call at any time: the message that calls it only says that there is work. All enforcements of an
+    event are made in the transaction that marks it as decided.
+    """
+    with transaction.atomic():
+        events = _claim(limit)
+        if not events:
+            return 0
+        rules = ruleset.current()
+        decisions = [decision for event in events for decision in decide(event, rules)]
+        ring(ENFORCEMENT_CREATED, _enforce([one for one in decisions if one.outcome == Outcome.MATCHED]))
+        _keep([one for one in decisions if one.outcome == Outcome.ERROR or _kept_anyway(one)])
+        _mark_decided([event.id for event in events], rules.revision)
+    return len(events)
+
+
+def _claim(limit: int) -> list[Seen]:
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [limit])
+        return [_seen(row) for row in cursor.fetchall()]
+
+
+def _seen(row: tuple[Any, ...]) -> Seen:
+    return Seen(
+        id=row[0],
+        trigger_ref=row[1],
+        payload=None if row[2] is None else json.loads(row[2]),
+        config=(json.loads(row[3]) if row[3] else None) or {},
+        rule_id=row[4],
+        source_ref=row[5],
+        trace_id=row[6],
+        created=row[7],
+        trigger_enabled=row[8],
+        param_schema=json.loads(row[9]) if row[9] else None,
+    )
+
+
+def _kept_anyway(decision: Decision) -> bool:
+    return bool(settings.ATTUNE_RECORD_NON_MATCHES) and decision.outcome == Outcome.NOT_MATCHED
+
+
+_ENFORCE = """
+INSERT INTO enforcement (rule_id, rule_ref, trigger_ref, event_id, status, condition, conditions, config,
+                         rule_version, trace_id, created, updated)
+SELECT rule_id, rule_ref, trigger_ref, event_id, 'created', condition, conditions, config,
+       rule_version, trace_id, moment, moment
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::jsonb[], %s::jsonb[],
+            %s::int[], %s::uuid[])
+     AS rows(rule_id, rule_ref, trigger_ref, event_id, condition, conditions, config, rule_version, trace_id),
+     clock_timestamp() AS moment
+ON CONFLICT ON CONSTRAINT enforcement_event_id_rule_id_key DO NOTHING
+RETURNING id
+"""
+
+
+def _enforce(matches: Sequence[Decision]) -> list[int]:
+    if not matches:
+        return []
+    columns = list(zip(*(_enforcement(one) for one in matches), strict=True))
+    with connection.cursor() as cursor:
+        cursor.execute(_ENFORCE, [list(column) for column in columns])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _enforcement(match: Decision) -> tuple[Any, ...]:
+    rule, event = match.rule, match.event
+    raw = rule.raw_conditions
+    any_of = isinstance(raw, dict) and set(raw) == {"any"}
+    return (
+        rule.id,
+        rule.ref,
+        rule.trigger_ref,
+        event.id,
+        "any" if any_of else "all",
+        json.dumps(raw),
+        json.dumps(match.params),
+        rule.version,
+        event.trace_id,
+    )
+
+
+def _keep(decisions: Sequence[Decision]) -> None:
+    """Write what is worth a row, and the last error of each rule."""
+    if not decisions:
+        return
+    rows = [
+        (one.event.id, one.rule.id, one.rule.ref, one.rule.version, one.outcome.value, one.reason)
+        for one in decisions
+    ]
+    errors = {one.rule.id: one.reason for one in decisions if one.outcome == Outcome.ERROR}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO rule_evaluation (event_id, rule_id, rule_ref, rule_version, outcome, reason)"
+            " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::text[], %s::text[])"
+            " ON CONFLICT ON CONSTRAINT rule_evaluation_event_id_rule_id_key DO NOTHING",
+            [list(column) for column in zip(*rows, strict=True)],
+        )
+        if errors:
+            cursor.execute(
+                "UPDATE rule r SET last_error = e.reason, last_error_at = clock_timestamp()"
+                " FROM unnest(%s::bigint[], %s::text[]) AS e(id, reason) WHERE r.id = e.id",
+                [list(errors), list(errors.values())],
+            )
+
+
+def _mark_decided(ids: list[int], revision: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE event SET status = 'decided', decided_at = GREATEST(clock_timestamp(), created),"
+            " updated = clock_timestamp(), ruleset_revision = %s WHERE id = ANY(%s)",
+            [revision, ids],
+        )
