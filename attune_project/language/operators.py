@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from email.utils import parsedate_to_datetime
 from typing import Any
 
+from . import moments
 from .paths import MISSING
 from .regexes import RegexError, compile_regex
 
@@ -142,18 +142,11 @@ def age_in_seconds(text: Any) -> float:
     """Return now minus a time (ISO 8601 or RFC 2822; no offset means UTC); negative in the future."""
     if not isinstance(text, str):
         raise OperatorError(f"a time is text, not {kind_of(text)}")
-    moment = _read_time(text.strip())
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    try:
+        moment = moments.read(text)
+    except ValueError as error:
+        raise OperatorError(f"not a time: {error}") from None
     return (datetime.now(UTC) - moment).total_seconds()
-
-
-def _read_time(text: str) -> datetime:
-    for read in (datetime.fromisoformat, parsedate_to_datetime):
-        try:
-            return read(text)
-        except (ValueError, OverflowError, TypeError, IndexError):
-            continue
-    raise OperatorError(f"{text[:40]!r} is neither an ISO 8601 nor an RFC 2822 time")
 
 
 def _seconds(pattern: Any) -> float:
