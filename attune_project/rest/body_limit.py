@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any
 
 Message = MutableMapping[str, Any]
@@ -26,45 +27,45 @@ def limit_bodies(application: Application, maximum: int) -> Application:
         if scope["type"] != "http":
             await application(scope, receive, send)
             return
-        announced = announced_length(scope)
-        if announced is not None and announced > maximum:
-            await refuse(receive, send, DRAINED)
-            return
+        body = Counted(receive, maximum)
         try:
-            await application(scope, counted(receive, maximum), send)
+            if announced_length(scope) > maximum:
+                raise TooLarge
+            await application(scope, body, send)
         except TooLarge:
-            await refuse(receive, send, DRAINED)
+            await refuse(body, send)
 
     return limited
 
 
-def announced_length(scope: MutableMapping[str, Any]) -> int | None:
+def announced_length(scope: MutableMapping[str, Any]) -> int:
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit():
             return int(value)
-    return None
+    return 0
 
 
-def counted(receive: Receive, maximum: int) -> Receive:
-    taken = 0
+class Counted:
+    """The client's messages, until they hold more than `maximum` bytes of body."""
 
-    async def count() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > maximum:
+    def __init__(self, receive: Receive, maximum: int) -> None:
+        self.receive, self.left, self.ended = receive, maximum, False
+
+    async def __call__(self) -> Message:
+        message = await self.receive()
+        self.ended = message["type"] != "http.request" or not message.get("more_body", False)
+        self.left -= len(message.get("body", b""))
+        if self.left < 0:
             raise TooLarge
         return message
 
-    return count
 
-
-async def refuse(receive: Receive, send: Send, drain: int) -> None:
-    more = True
-    while more and drain > 0:
-        message = await receive()
-        drain -= len(message.get("body", b""))
-        more = message["type"] == "http.request" and message.get("more_body", False)
+async def refuse(body: Counted, send: Send) -> None:
+    """Hear the client out, keeping nothing, and answer 413."""
+    body.left = DRAINED
+    with suppress(TooLarge):
+        while not body.ended:
+            await body()
     headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": REFUSAL})

@@ -1,5 +1,6 @@
 """Every refusal in one shape: `{"error": str, "code": str, "details"?: {...}}`."""
 
+import re
 from typing import Any
 
 import structlog
@@ -107,11 +108,17 @@ def as_refusal(exception: Exception) -> drf.APIException | None:
         case PermissionDenied():
             return drf.PermissionDenied(str(exception) or None)
         case IntegrityError() if isinstance(exception.__cause__, UniqueViolation):
-            return Conflict()
+            return Conflict(duplicate(exception.__cause__))
         case OperationalError() | InterfaceError():
             log.warning("database_unavailable", exc_info=exception)
             return Unavailable()
     return None
+
+
+def duplicate(violation: UniqueViolation) -> str | None:
+    """Name the value that is taken, from PostgreSQL's `Key (ref)=(core.echo) already exists.`"""
+    found = re.match(r"Key \(([^()]+)\)=\((.*)\) ", violation.diag.message_detail or "", re.DOTALL)
+    return f"{found[1]} {found[2]!r} exists already." if found else None
 
 
 def status_of(refusal: drf.APIException) -> int:

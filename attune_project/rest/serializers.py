@@ -7,6 +7,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
+from rest_framework.validators import UniqueValidator
 
 
 class Text(serializers.CharField):
@@ -91,3 +92,15 @@ class RowSerializer(serializers.ModelSerializer):
         models.BigIntegerField: Number,
         models.JSONField: Document,
     }
+
+    def build_standard_field(
+        self, field_name: str, model_field: "models.Field[Any, Any]"
+    ) -> tuple[type[serializers.Field], dict[str, Any]]:
+        """Leave uniqueness to the database: it has no race, and its answer is 409."""
+        kind, options = super().build_standard_field(field_name, model_field)
+        validators = options.get("validators", [])
+        kept = [one for one in validators if not isinstance(one, UniqueValidator)]
+        return kind, {**options, "validators": kept} if len(kept) < len(validators) else options
+
+    def get_unique_together_validators(self) -> list[Any]:
+        return []
