@@ -92,7 +92,9 @@ def _entry_problems(entry: Any) -> list[str]:
         texts.append("actions: expected a list with members")
     else:
         texts += [f"unknown action {action!r}" for action in actions if action not in (*ACTIONS, "*")]
-    constraints = entry.get("constraints") or {}
+    constraints = entry.get("constraints", {})
+    if constraints is None:
+        constraints = {}
     if not isinstance(constraints, dict):
         return [*texts, "constraints: expected a map"]
     return texts + [text for name, value in constraints.items() for text in _constraint_problems(name, value)]

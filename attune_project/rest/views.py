@@ -20,7 +20,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from .access import GRANTED, OPEN, Access
 from .changes import patch_changes, put_changes
-from .errors import Unprocessable
+from .errors import CHALLENGE, Unprocessable
 from .negotiation import JsonFirst
 from .parsers import DocumentParser, MergePatchParser
 from .query import LARGEST, refuse_nul
@@ -48,6 +48,10 @@ class View(APIView):
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         return [] if self.permission is OPEN else super().get_authenticators()
+
+    def get_authenticate_header(self, request: Request) -> str:
+        """Challenge on open routes too: without one DRF would make a refused login a 403."""
+        return CHALLENGE
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
