@@ -40,12 +40,14 @@ WHERE NOT (timer.enabled AND excluded.enabled
            AND timer.trigger_ref = excluded.trigger_ref AND timer.params = excluded.params)
 """
 
-# Literals, so that the partial index timer_due_idx serves it.
+# Literals, so that the partial index timer_due_idx serves it. An event without a rule would concern
+# every rule of its trigger: a timer that has lost its rule is never claimed.
 CLAIM = """
 SELECT id, rule_id, trigger_ref, params::text, activated_at, next_fire_at, fire_count,
        coalesce(%(now)s::timestamptz, now())
 FROM timer
 WHERE enabled AND next_fire_at IS NOT NULL AND next_fire_at <= coalesce(%(now)s::timestamptz, now())
+  AND rule_id IS NOT NULL
 ORDER BY next_fire_at LIMIT %(limit)s
 FOR UPDATE SKIP LOCKED
 """
@@ -73,7 +75,7 @@ WHERE t.id = a.id
 
 UNTIL_NEXT = """
 SELECT extract(epoch FROM next_fire_at - now()) FROM timer
-WHERE enabled AND next_fire_at IS NOT NULL ORDER BY next_fire_at LIMIT 1
+WHERE enabled AND next_fire_at IS NOT NULL AND rule_id IS NOT NULL ORDER BY next_fire_at LIMIT 1
 """
 
 
@@ -141,8 +143,9 @@ def arm_trigger(trigger_ref: str) -> None:
     """Start anew the timers of every enabled rule of a trigger that was enabled."""
     stopped = Timer.objects.filter(trigger_ref=trigger_ref, enabled=False)
     wanted = stopped.filter(rule__enabled=True, rule__trigger_ref=trigger_ref)
-    for timer in wanted.select_for_update(of=("self",)).select_related("rule"):
-        arm(timer.rule.pk, timer.trigger_ref, timer.params)
+    for timer in wanted.select_for_update(of=("self",)):
+        assert timer.rule_id is not None
+        arm(timer.rule_id, timer.trigger_ref, timer.params)
 
 
 def disarm_trigger(trigger_ref: str) -> None:
