@@ -88,7 +88,7 @@ class DataFolder:
         with handle:
             # Whoever only asks (`holder`) has a shared lock for an instant: ask again before giving up.
             if not wait_until(lambda: _try_lock(handle), seconds=0.5):
-                raise LauncherError(f"{Holder.parse(handle.read())} is using {self.path}.")
+                raise LauncherError(f"{Holder.parse(handle.read())} is using {self.path}: end it first.")
             handle.truncate(0)
             handle.write(Holder(Identity.of(os.getpid()), purpose).line())
             handle.flush()

@@ -96,12 +96,21 @@ class Postgres:
 
     def ready(self) -> bool:
         """Return whether the server answers; make our role and database the first time."""
+        if not self._says_ready():
+            return False
         try:
             with self._connect_as_superuser() as connection:
                 self._ensure_role_and_database(connection)
         except psycopg.OperationalError:
             return False
         return True
+
+    def _says_ready(self) -> bool:
+        """Read what the server says of itself: asking too early makes it log a FATAL that alarms people."""
+        try:
+            return (self.placement.data / "postmaster.pid").read_text().rstrip().endswith("ready")
+        except FileNotFoundError:
+            return False
 
     def _connect_as_superuser(self) -> psycopg.Connection:
         return psycopg.connect(
