@@ -3,7 +3,6 @@
 from typing import Any
 
 from attune_project.language.conditions import ConditionError, compile_conditions
-
 from attune_project.language.schemas import errors
 from attune_project.language.templates import TemplateError, compile_template
 from executions.models import Action
@@ -19,8 +18,8 @@ def problems_of(
     """Return the problems by field path (`conditions.all[1].operator`); none is empty."""
     return (
         _of_conditions(conditions)
-        | _of_timer(trigger, trigger_params)
         | _of_params("trigger_params", trigger.param_schema, trigger_params)
+        | _of_timer(trigger, trigger_params)
         | _of_templates(action_params)
         | _of_params("action_params", action.param_schema, action_params)
     )
