@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from executions.runners.builtin import echo, noop, sleep
+from executions.runners.builtin import echo, http_request, noop, sleep
 from executions.runners.builtin.values import BadParameter
 from executions.runners.job import Control, Job, Outcome, RunnerSettings
 from executions.runners.result import Output, conclude, failed
@@ -14,6 +14,7 @@ Builtin = Callable[[Job, Control, RunnerSettings], Output]
 
 BUILTINS: dict[str, Builtin] = {
     "core.echo": echo.run,
+    "core.http_request": http_request.run,
     "core.noop": noop.run,
     "core.sleep": sleep.run,
 }

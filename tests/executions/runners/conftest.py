@@ -1,11 +1,13 @@
 import dataclasses
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from executions.runners import Control, Job, Outcome, RunnerSettings, run
+from tests.executions.runners.http_server import loopback, serving
 
 JOB = Job(
     execution_id=7,
@@ -20,6 +22,7 @@ JOB = Job(
 GRACE = 0.3
 
 Run = Callable[..., Outcome]
+Http = Callable[..., Outcome]
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +58,43 @@ def shell(tmp_path: Path) -> Run:
         return run(given, Control(), RunnerSettings(runs_dir=tmp_path, kill_grace=GRACE))
 
     return start
+
+
+@pytest.fixture(scope="session")
+def port() -> Iterator[int]:
+    with serving(loopback()) as port:
+        yield port
+
+
+@pytest.fixture
+def http(port: int) -> Http:
+    """Request a path of the server: `http("/echo", method="POST")`; a full URL goes elsewhere."""
+
+    def request(
+        target: str, *, allow: tuple[str, ...] = ("127.0.0.1",), limit: float = 20, **parameters: Any
+    ) -> Outcome:
+        url = f"http://127.0.0.1:{port}{target}" if target.startswith("/") else target
+        job = dataclasses.replace(
+            JOB,
+            action_ref="core.http_request",
+            entrypoint="core.http_request",
+            parameters={"url": url, **parameters},
+            timeout_seconds=limit,
+        )
+        return run(job, Control(), RunnerSettings(http_allow=allow))
+
+    return request
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """Answer look-ups of these names with these addresses, one list of answers after the other."""
+    answers: dict[str, list[str]] = {}
+    real = socket.getaddrinfo
+
+    def look_up(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        found = answers.get(host, [host])
+        return [info for address in found for info in real(address, port, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    return answers

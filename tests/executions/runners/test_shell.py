@@ -82,9 +82,7 @@ def test_the_exact_name_wins_over_one_that_was_made_to_fit(shell: Run) -> None:
     assert outcome.result["stdout"] == "exact exact\n"
 
 
-@pytest.mark.parametrize(
-    "name", ["PATH", "IFS", "HOME", "BASH_ENV", "ATTUNE_EXEC_ID", "UID", "PS4", "_", "1x"]
-)
+@pytest.mark.parametrize("name", ["PATH", "IFS", "HOME", "BASH_ENV", "ATTUNE_EXEC_ID", "UID", "PS4", "_"])
 def test_a_parameter_never_sets_a_variable_of_the_shell(shell: Run, name: str) -> None:
     outcome = shell(f'printf %s "${{{name}-unset}}" "|$PARAM_{name.upper()}"', **{name: "hostile"})
 
@@ -141,7 +139,7 @@ def test_parameters_come_on_stdin_as_one_line(shell: Run) -> None:
 
 
 def test_parameters_come_in_a_file(shell: Run) -> None:
-    script = 'stat -c %a "$ATTUNE_PARAMETER_FILE"; cat "$ATTUNE_PARAMETER_FILE"; echo "$ATTUNE_PARAMETER_FILE"; wc -c'
+    script = 'f=$ATTUNE_PARAMETER_FILE; stat -c %a "$f"; cat "$f"; echo "$f"; wc -c'
     outcome = shell(script, job={"parameter_delivery": "file"}, a=1)
 
     mode, content, path, rest = outcome.result["stdout"].splitlines()
