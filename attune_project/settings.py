@@ -7,11 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from kombu.utils.url import maybe_sanitize_url
 
 from attune_project import environment as env
 from attune_project.service import current_service
+
+django_stubs_ext.monkeypatch()  # so that ModelAdmin[Rule] and the like mean what they say at run time
 
 VERSION = "0.1.0"
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -148,6 +151,7 @@ BROKER_URL = env.text("BROKER_URL", "amqp://guest:guest@localhost:5672//")
 AUTH_USER_MODEL = "identity.Identity"
 AUTHENTICATION_BACKENDS = ["attune_project.identity.backends.IdentityBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 LOGIN_URL = "/admin/login/"
 LOGIN_REDIRECT_URL = "/admin/"
 ACCESS_TOKEN_LIFETIME = timedelta(seconds=env.integer("ATTUNE_ACCESS_TOKEN_SECONDS", 3600, minimum=1))

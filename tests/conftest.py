@@ -1,12 +1,15 @@
 """Fixtures of every test."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 
 import pytest
 from rest_framework.test import APIClient
 
 from attune_project.identity.models import Identity, PermissionAssignment, PermissionSet
 from attune_project.identity.tokens import issue_access
+from attune_project.messaging import publisher
+from attune_project.messaging.fake import FakePublisher
 
 
 @pytest.fixture
@@ -55,3 +58,55 @@ def api(administrator: Identity, client_of: Callable[[Identity], APIClient]) -> 
 def stranger() -> APIClient:
     """A client without credentials."""
     return APIClient(raise_request_exception=False)
+
+
+@pytest.fixture(autouse=True)
+def fake_publisher() -> Iterator[FakePublisher]:
+    """No unit test talks to a broker: what is rung is kept here."""
+    fake = FakePublisher()
+    before = publisher.use(fake)
+    yield fake
+    publisher.use(before)
+
+
+@pytest.fixture
+def worker_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Action code runs in workers only."""
+    monkeypatch.setenv("ATTUNE_SERVICE", "worker")
+
+
+NEEDS = {
+    "rabbitmq": "ATTUNE_TEST_BROKER_URL",
+    "postgres": "ATTUNE_TEST_DATABASE_URL",
+}
+
+
+def missing_services(item: pytest.Item) -> list[str]:
+    return [
+        variable for mark, variable in NEEDS.items() if mark in item.keywords and not os.environ.get(variable)
+    ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        missing = missing_services(item)
+        if missing:
+            item.add_marker(pytest.mark.skip(reason=f"SERVICE MISSING: {' and '.join(missing)} not given"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count loudly what was not tested for want of a service."""
+    skipped = [r for r in terminalreporter.stats.get("skipped", []) if "SERVICE MISSING" in str(r.longrepr)]
+    if skipped:
+        terminalreporter.write_sep(
+            "!", f"{len(skipped)} tests SKIPPED for want of RabbitMQ or PostgreSQL", red=True
+        )
+        terminalreporter.write_line("Give ATTUNE_TEST_BROKER_URL and ATTUNE_TEST_DATABASE_URL to run them.")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI nothing may be skipped for a missing service."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if os.environ.get("CI") and any("SERVICE MISSING" in str(r.longrepr) for r in skipped):
+        session.exitstatus = 1

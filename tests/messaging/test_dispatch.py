@@ -1,0 +1,119 @@
+"""What a consumer does with a message that is its own, a probe, misrouted, or failing."""
+
+from types import SimpleNamespace
+
+import pytest
+from celery.exceptions import Reject
+from django.db import OperationalError
+
+from attune_project.messaging import counts, dispatch, steps
+from attune_project.messaging.models import MessageProbe
+from attune_project.messaging.topology import ENFORCEMENT_CREATED, EXECUTION_REQUESTED
+
+
+def request(exchange="attune.executions", key="enforcement.created", **headers):
+    return SimpleNamespace(
+        headers={"trace_id": "t", **headers}, delivery_info={"exchange": exchange, "routing_key": key}
+    )
+
+
+@pytest.fixture
+def executor(monkeypatch):
+    monkeypatch.setenv("ATTUNE_SERVICE", "executor")
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    seen = []
+    monkeypatch.setattr(counts, "add", lambda *what: seen.append(what))
+    return seen
+
+
+def verb(monkeypatch, function):
+    step = steps.of_message(ENFORCEMENT_CREATED)
+    monkeypatch.setitem(steps._steps, step.name, steps.OwedStep(**{**step.__dict__, "verb": function}))
+
+
+def test_a_message_runs_its_step(executor, counted, monkeypatch):
+    calls = []
+    verb(monkeypatch, lambda limit: calls.append(limit) or 0)
+
+    dispatch.dispatch(ENFORCEMENT_CREATED, request(), [1])
+
+    assert calls == [steps.BATCH]
+    assert counted == [("consumed", "attune.executions.queue", "ok")]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"exchange": "attune.events"}, {"key": "event.created"}, {"key": "enforcement.created.gpu"}]
+)
+def test_a_message_that_came_by_a_wrong_way_is_refused(executor, counted, wrong):
+    with pytest.raises(Reject) as refused:
+        dispatch.dispatch(ENFORCEMENT_CREATED, request(**wrong), [1])
+
+    assert refused.value.requeue is False
+    assert counted == [("consumed", "attune.executions.queue", "misrouted")]
+
+
+def test_a_message_in_the_wrong_service_is_refused(monkeypatch, counted):
+    monkeypatch.setenv("ATTUNE_SERVICE", "sensor")
+
+    with pytest.raises(Reject, match="to sensor"):
+        dispatch.dispatch(ENFORCEMENT_CREATED, request(), [1])
+
+
+def test_a_pool_s_message_is_taken_by_its_worker(monkeypatch, counted):
+    monkeypatch.setenv("ATTUNE_SERVICE", "worker")
+    step = steps.of_message(EXECUTION_REQUESTED)
+    monkeypatch.setitem(steps._steps, step.name, steps.OwedStep(**{**step.__dict__, "verb": lambda limit: 0}))
+
+    dispatch.dispatch(EXECUTION_REQUESTED, request(key="execution.requested.gpu"), [1])
+
+    assert counted == [("consumed", "attune.execution.requests.queue", "ok")]
+
+
+@pytest.mark.django_db
+def test_a_probe_touches_its_row_and_no_step(executor, monkeypatch):
+    verb(monkeypatch, lambda limit: pytest.fail("a probe owes no work"))
+    MessageProbe.objects.create(
+        message_type="EnforcementCreated", routing_key="enforcement.created", service="sensor",
+        sent_at="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+
+    dispatch.dispatch(ENFORCEMENT_CREATED, request(probe="sensor"), [])
+
+    assert MessageProbe.objects.get().answered_at is not None
+
+
+def test_a_lost_database_is_left_to_the_polls(executor, counted, monkeypatch):
+    def fail(limit):
+        raise OperationalError("server closed the connection")
+
+    verb(monkeypatch, fail)
+
+    dispatch.dispatch(ENFORCEMENT_CREATED, request(), [1])
+
+    assert counted == [("consumed", "attune.executions.queue", "error")]
+
+
+def test_a_failing_step_is_redelivered_by_rabbitmq_and_counted_there(
+    executor, counted, monkeypatch, settings
+):
+    settings.BROKER_URL = "amqp://localhost//"
+
+    def fail(limit):
+        raise ValueError("poison")
+
+    verb(monkeypatch, fail)
+
+    with pytest.raises(Reject) as rejected:
+        dispatch.dispatch(ENFORCEMENT_CREATED, request(), [1])
+    assert rejected.value.requeue is True
+
+
+def test_a_long_backlog_gives_other_queues_their_turn(executor, counted, monkeypatch, fake_publisher):
+    monkeypatch.setattr(steps, "work", lambda step: (500, True))
+
+    dispatch.dispatch(ENFORCEMENT_CREATED, request(), [1, 2])
+
+    assert fake_publisher.rung(ENFORCEMENT_CREATED) == [1]

@@ -1,0 +1,71 @@
+"""Polls repair, and count only what is a repair."""
+
+import uuid
+
+import pytest
+from django.db import connection
+
+from attune_project.messaging import polls, steps
+from attune_project.messaging.models import Step
+from sensors.models import Event
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def step():
+    return steps.of_service("sensor")[0]
+
+
+def old_event(seconds=10):
+    event = Event.objects.create(trigger_ref="core.alert", trace_id=uuid.uuid4())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE event SET created = now() - make_interval(secs => %s) WHERE id = %s", [seconds, event.pk]
+        )
+    return event
+
+
+def test_a_row_that_has_owed_for_long_is_done_and_counted(step):
+    event = old_event()
+
+    assert polls.poll(step) == 1
+    event.refresh_from_db()
+    assert event.status == "decided"
+    assert Step.objects.get(name="match").repairs == 1
+
+
+def test_a_fresh_row_is_left_to_its_message(step):
+    event = old_event(seconds=0)
+
+    assert polls.poll(step) == 0
+    event.refresh_from_db()
+    assert event.status == "new"
+    assert Step.objects.get(name="match").polled_at is not None
+
+
+def test_a_step_that_is_merely_behind_is_no_repair(step):
+    steps._noted.clear()
+    steps.note_full_claim("match")
+    event = old_event()
+
+    assert polls.poll(step) == 0
+    event.refresh_from_db()
+    assert event.status == "decided"
+
+
+def test_a_step_that_waits_by_design_is_left_alone(step):
+    waiting = steps.OwedStep(**{**step.__dict__, "waits_by_design": lambda: True})
+    event = old_event()
+
+    assert polls.poll(waiting) == 0
+    event.refresh_from_db()
+    assert event.status == "new"
+
+
+def test_repairs_add_up(step):
+    for _ in range(2):
+        old_event()
+        polls.poll(step)
+
+    assert Step.objects.get(name="match").repairs == 2

@@ -1,0 +1,113 @@
+"""Publishing: gathered, limited in time, counted, and never in the way of whoever rings."""
+
+import json
+
+import pytest
+from django.db import transaction
+
+from attune_project.messaging import publisher as publishing
+from attune_project.messaging.publisher import Letter, PublisherThread, Unroutable, compose, gather
+from attune_project.messaging.ring import ring
+from attune_project.messaging.topology import ENFORCEMENT_CREATED, EVENT_CREATED, EXECUTION_REQUESTED
+
+
+def test_rings_of_one_type_go_out_as_one_message():
+    letters = [Letter(EVENT_CREATED, [1]), Letter(ENFORCEMENT_CREATED, [7]), Letter(EVENT_CREATED, [2, 3])]
+
+    gathered = gather(letters)
+
+    assert [(letter.message.name, letter.ids) for letter in gathered] == [
+        ("EventCreated", [1, 2, 3]),
+        ("EnforcementCreated", [7]),
+    ]
+
+
+def test_rings_for_different_pools_stay_apart():
+    letters = [Letter(EXECUTION_REQUESTED, [1], pool="gpu"), Letter(EXECUTION_REQUESTED, [2])]
+
+    assert len(gather(letters)) == 2
+
+
+def test_a_message_holds_at_most_five_hundred_ids():
+    gathered = gather(Letter(EVENT_CREATED, list(range(start, start + 300))) for start in (0, 300, 600))
+
+    assert [len(letter.ids) for letter in gathered] == [300, 300, 300]
+
+
+def test_probes_stay_alone():
+    gathered = gather([Letter(EVENT_CREATED, [1]), Letter(EVENT_CREATED, probe="web")])
+
+    assert [letter.probe for letter in gathered] == [None, "web"]
+
+
+def test_a_message_is_a_celery_task_with_ids_only_and_the_headers_of_the_contract():
+    body, headers, _ = compose(Letter(EVENT_CREATED, [4, 5], trace_id="t-1"))
+
+    assert json.loads(json.dumps(body))[1] == {"event_ids": [4, 5]}
+    assert headers["task"] == "attune.event_created"
+    assert (headers["message_type"], headers["version"], headers["trace_id"]) == (
+        "EventCreated",
+        "1.0",
+        "t-1",
+    )
+    assert headers["message_id"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ring_waits_for_the_commit(fake_publisher):
+    with transaction.atomic():
+        ring(EVENT_CREATED, [1])
+        before = list(fake_publisher.letters)
+
+    assert before == []
+    assert fake_publisher.rung(EVENT_CREATED) == [1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_ring_is_gone_with_its_transaction(fake_publisher):
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        ring(EVENT_CREATED, [1])
+        raise ZeroDivisionError
+
+    assert fake_publisher.letters == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ringing_for_nothing_sends_nothing(fake_publisher):
+    ring(EVENT_CREATED, [])
+
+    assert fake_publisher.letters == []
+
+
+def test_while_the_broker_is_away_messages_are_counted_and_dropped_at_once(monkeypatch):
+    counted = []
+    monkeypatch.setattr(publishing.counts, "add", lambda *what: counted.append(what))
+    thread = PublisherThread()
+    tries = []
+
+    def refuse(letter):
+        tries.append(letter)
+        raise ConnectionRefusedError("nobody there")
+
+    monkeypatch.setattr(thread, "_publish", refuse)
+    errors = []
+    for _ in range(3):
+        thread._deliver(Letter(EVENT_CREATED, [1], done=errors.append))
+
+    assert len(tries) == 1
+    assert counted == [("published", "EventCreated", "failed")] * 3
+    assert all("nobody there" in error for error in errors)
+
+
+def test_an_unroutable_message_is_an_outcome_of_its_own(monkeypatch):
+    counted = []
+    monkeypatch.setattr(publishing.counts, "add", lambda *what: counted.append(what))
+    thread = PublisherThread()
+
+    def refuse(letter):
+        raise Unroutable("no queue is bound")
+
+    monkeypatch.setattr(thread, "_publish", refuse)
+    thread._deliver(Letter(EVENT_CREATED, [1]))
+
+    assert counted == [("published", "EventCreated", "unroutable")]
