@@ -9,6 +9,7 @@ import json
 from typing import Any, cast
 
 from celery import Celery
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models.signals import pre_save
 from django_celery_beat.admin import PeriodicTaskAdmin, PeriodicTaskForm
@@ -41,24 +42,29 @@ def validate(task: PeriodicTask) -> None:
 def send(app: Celery, name: str, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any]) -> None:
     """Put a task on the queue that its entry names; raise when the broker has no such queue.
 
-    The queue is never declared: a misspelt name must fail, not make a queue that nobody reads.
+    The queue is never declared: a misspelt name must fail, not make a queue that nobody reads. Each
+    message has a connection of its own, with time limits: they are few, and none is ever stale.
     """
-    queue = options.pop("queue")
+    queue = options.pop("queue", None)
+    if not queue:
+        raise LookupError("the entry names no queue")
     if broker.is_amqp():
-        options["mandatory"] = True
-    app.send_task(
-        name,
-        args,
-        kwargs,
-        **options,
-        queue=cast(str, Queue(queue, no_declare=True)),  # a Queue is taken too: it needs no table entry
-        exchange="",
-        routing_key=queue,
-        declare=[],
-        retry=True,
-        retry_policy={"max_retries": 3, "interval_start": 0, "interval_step": 0.5},
-        ignore_result=True,
-    )
+        timeout = settings.ATTUNE_PUBLISH_TIMEOUT
+        options |= {"mandatory": True, "timeout": timeout, "confirm_timeout": timeout}
+    with broker.connect() as connection:
+        app.send_task(
+            name,
+            args,
+            kwargs,
+            **options,
+            connection=connection,
+            queue=cast(str, Queue(queue, no_declare=True)),  # a Queue is taken too: it needs no table entry
+            exchange="",
+            routing_key=queue,
+            declare=[],
+            retry=False,
+            ignore_result=True,
+        )
 
 
 class CheckedPeriodicTaskForm(PeriodicTaskForm):  # type: ignore[misc] # untyped upstream
@@ -79,7 +85,8 @@ def connect() -> None:
 
 
 def _before_save(instance: PeriodicTask, raw: bool = False, **_: Any) -> None:
-    if not raw:
+    """Refuse what could not run. One that is disabled may be saved: beat does so to stop a broken one."""
+    if instance.enabled and not raw:
         validate(instance)
 
 

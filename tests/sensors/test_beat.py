@@ -175,6 +175,21 @@ def test_an_event_that_is_refused_counts_as_run(scheduler: AttuneScheduler, due_
     assert due_entry.total_run_count == 1
 
 
+def test_a_broken_entry_is_disabled_and_holds_up_nobody(
+    scheduler: AttuneScheduler, due_entry: PeriodicTask
+) -> None:
+    broken = PeriodicTask.objects.create(
+        name="broken", task="operators.clean", queue="q", interval=due_entry.interval
+    )
+    PeriodicTask.objects.filter(pk=broken.pk).update(args="{", queue=None)
+
+    scheduler.tick()
+
+    broken.refresh_from_db()
+    assert not broken.enabled
+    assert Event.objects.count() == 1
+
+
 def test_a_failed_run_is_tried_again(
     scheduler: AttuneScheduler, due_entry: PeriodicTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

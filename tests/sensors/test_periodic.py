@@ -1,10 +1,13 @@
 """Operators' periodic tasks: which entries are refused, and where the others go."""
 
 import json
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from amqp.exceptions import ChannelError
 from django.core.exceptions import ValidationError
 from django.forms import modelform_factory
 from django_celery_beat.admin import PeriodicTaskAdmin
@@ -116,19 +119,50 @@ def test_emit_event_of_an_unknown_trigger_is_refused() -> None:
         periodic.emit_event("a.b")
 
 
-@pytest.fixture
-def operators_queue() -> Iterator[Any]:
-    with Connection("memory://") as connection:
+@contextmanager
+def declared(url: str) -> Iterator[Any]:
+    """Declare a queue of the operators' own, and delete it at the end."""
+    with Connection(url) as connection:
         queue = Queue(QUEUE)(connection.channel())
         queue.declare()
         yield queue
         queue.delete()
 
 
-def test_a_task_goes_to_its_queue(operators_queue: Any) -> None:
-    periodic.send(app, "operators.clean", [1], {"x": 2}, {"queue": QUEUE, "headers": {"a": "b"}})
+def test_a_task_without_a_queue_is_not_sent() -> None:
+    with pytest.raises(LookupError, match="names no queue"):
+        periodic.send(app, "operators.clean", [], {}, {})
 
-    message = operators_queue.get(no_ack=True)
-    assert message.headers["task"] == "operators.clean"
-    assert message.headers["a"] == "b"
+
+def test_a_task_goes_to_its_queue() -> None:
+    with declared("memory://") as queue:
+        periodic.send(app, "operators.clean", [1], {"x": 2}, {"queue": QUEUE, "headers": {"a": "b"}})
+        message = queue.get(no_ack=True)
+
+    assert (message.headers["task"], message.headers["a"]) == ("operators.clean", "b")
     assert message.payload[:2] == [[1], {"x": 2}]
+
+
+@pytest.fixture
+def rabbitmq(settings: Any) -> str:
+    url = os.environ.get("ATTUNE_TEST_BROKER_URL", "")
+    if not url:
+        pytest.skip("needs ATTUNE_TEST_BROKER_URL")
+    settings.BROKER_URL = url
+    return url
+
+
+@pytest.mark.rabbitmq
+def test_a_task_goes_to_its_queue_on_rabbitmq(rabbitmq: str) -> None:
+    with declared(rabbitmq) as queue:
+        periodic.send(app, "operators.clean", [1], {}, {"queue": QUEUE})
+        message = queue.get(no_ack=True)
+
+    assert message.headers["task"] == "operators.clean"
+
+
+@pytest.mark.rabbitmq
+def test_a_queue_that_is_not_there_is_an_error_and_is_not_made(rabbitmq: str) -> None:
+    for _ in range(2):
+        with pytest.raises(ChannelError, match="NO_ROUTE"):
+            periodic.send(app, "operators.clean", [], {}, {"queue": "no.such.queue"})
