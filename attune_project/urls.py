@@ -11,10 +11,17 @@ handler403 = "attune_project.rest.errors.forbidden"
 handler404 = "attune_project.rest.errors.not_found"
 handler500 = "attune_project.rest.errors.server_error"
 
+# DRF's pages look for a login by these names; ours is the admin's.
+sessions = [
+    path("admin/login/", admin.site.login, name="login"),
+    path("admin/logout/", admin.site.logout, name="logout"),
+]
+
 urlpatterns = [
     path("", include("attune_project.identity.urls")),
     path("api-spec/openapi.json", OpenApiDocument.as_view(), name="openapi"),
     path("docs", Documentation.as_view(url_name="openapi")),
+    path("", include((sessions, "rest_framework"))),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

@@ -5,6 +5,8 @@ from django.db import IntegrityError, transaction
 
 from .models import Identity
 
+SHORTEST_PASSWORD = 8
+
 
 class NoAdministrator(Exception):
     pass
@@ -30,6 +32,8 @@ def ensure_administrator(login: str, password: str) -> tuple[Identity, bool]:
     if not login or not password:
         kind = "production" if settings.PRODUCTION else "a first administrator"
         raise NoAdministrator(f"{kind} needs ATTUNE_ADMIN_LOGIN and ATTUNE_ADMIN_PASSWORD")
+    if len(password) < SHORTEST_PASSWORD:
+        raise NoAdministrator(f"ATTUNE_ADMIN_PASSWORD: at least {SHORTEST_PASSWORD} characters")
     try:
         with transaction.atomic():
             return Identity.objects.create_superuser(login, password), True

@@ -3,6 +3,7 @@
 `visible` judges in SQL, for lists; `allowed` in Python, for one row.
 """
 
+from collections.abc import Iterable
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -60,6 +61,23 @@ def allowed(identity: Caller, resource: str, action: str, row: Model | None = No
     if row is None:
         return bool(grants)
     return any(fits(grant, columns_of(resource), identity, row) for grant in grants)
+
+
+def holds(identity: Caller, grants: Iterable[Grant]) -> bool:
+    """Tell whether the identity could give these grants away: no one hands out more than they have."""
+    if not isinstance(identity, Identity) or identity.frozen:
+        return False
+    return identity.is_superuser or all(
+        any(_contains(own, grant, action) for own in grants_of(identity))
+        for grant in grants
+        for action in grant.actions
+    )
+
+
+def _contains(own: Grant, grant: Grant, action: str) -> bool:
+    """Compare cautiously: constraints must be the same unless the own grant has none but `owner: any`."""
+    wide_enough = own.constraints in ({"owner": "any"}, grant.constraints)
+    return wide_enough and own.covers(grant.resource, action)
 
 
 def visible(identity: Caller, resource: str, queryset: QuerySet[M], action: str = "read") -> QuerySet[M]:

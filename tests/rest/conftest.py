@@ -73,12 +73,15 @@ class PackById(PackViews):
 class Broken(View):
     resource = "packs"
     permission_map = {"get": "read"}
+    schema = None
 
     def get(self, request: object) -> None:
         raise RuntimeError("the insides of the server")
 
 
 class Undeclared(View):
+    schema = None
+
     def get(self, request: object) -> None:
         raise AssertionError("nobody may come here")
 

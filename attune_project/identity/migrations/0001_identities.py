@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('login', models.CharField(max_length=255)),
                 ('display_name', models.CharField(blank=True, max_length=255, null=True)),
                 ('email', models.EmailField(blank=True, max_length=254, null=True)),
-                ('password', models.CharField(editable=False, max_length=255, null=True)),
+                ('password', models.CharField(blank=True, max_length=255, null=True)),
                 ('attributes', models.JSONField(blank=True, default=dict)),
                 ('frozen', models.BooleanField(default=False, help_text="A frozen identity's tokens and sessions fail at once.")),
                 ('is_active', models.GeneratedField(db_persist=True, expression=models.ExpressionWrapper(models.Q(('frozen', False)), output_field=models.BooleanField()), output_field=models.BooleanField())),

@@ -29,7 +29,7 @@ class Identity(Row, AbstractBaseUser):
     login = models.CharField(max_length=255)
     display_name = models.CharField(max_length=255, null=True, blank=True)
     email = models.EmailField(null=True, blank=True)
-    password = models.CharField(max_length=255, null=True, editable=False)  # type: ignore[assignment]
+    password = models.CharField(max_length=255, null=True, blank=True)  # type: ignore[assignment]
     attributes = models.JSONField(default=dict, blank=True)
     frozen = models.BooleanField(
         default=False, help_text="A frozen identity's tokens and sessions fail at once."
@@ -56,11 +56,15 @@ class Identity(Row, AbstractBaseUser):
     def __str__(self) -> str:
         return self.login
 
+    def set_unusable_password(self) -> None:
+        """Leave the identity without a password login."""
+        self.password = None
+
     def set_password(self, raw_password: str | None) -> None:
         """Keep the password's hash; None leaves the identity without a password login."""
         super().set_password(raw_password)
         if raw_password is None:
-            self.password = None
+            self.set_unusable_password()
 
     def has_usable_password(self) -> bool:
         return self.password is not None and super().has_usable_password()
