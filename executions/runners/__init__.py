@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attune_project.service import current_service
 from executions.runners.builtin import BuiltinRunner
+from executions.runners.folder import sweep
 from executions.runners.job import Control, Job, Outcome, Runner, RunnerSettings
 from executions.runners.result import failed
 from executions.runners.shell import ShellRunner
@@ -18,6 +19,7 @@ __all__ = [
     "RunnerSettings",
     "run",
     "runner_for",
+    "sweep",
 ]
 
 RUNNERS: dict[str, Runner] = {runner.ref: runner for runner in (BuiltinRunner(), ShellRunner())}

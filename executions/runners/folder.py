@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+PREFIX = "attune-run-"
+SETTLED = 60.0  # seconds after which a folder that nobody has locked is nobody's
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +34,44 @@ class RunFolder:
 @contextmanager
 def run_folder(parent: Path | None) -> Iterator[RunFolder]:
     """Make a run's folder in `parent` (None: the system's temporary folder) and remove it."""
-    base = Path(tempfile.mkdtemp(prefix="attune-run-", dir=parent))  # mode 0700
+    base = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # mode 0700
     try:
-        home = base / "home"
-        home.mkdir(mode=0o700)
-        yield RunFolder(base, home)
+        with _locked(base):
+            home = base / "home"
+            home.mkdir(mode=0o700)
+            yield RunFolder(base, home)
     finally:
         shutil.rmtree(base, onerror=_open_and_retry)
+
+
+def sweep(parent: Path | None) -> int:
+    """Remove the folders of runs whose worker was killed; return how many. Call it as a worker starts.
+
+    A folder belongs to a living run while it is locked: unlike a process id, a lock also tells
+    about workers in other containers, and ends with its holder.
+    """
+    bases = Path(parent or tempfile.gettempdir()).glob(f"{PREFIX}*")
+    return sum(_sweep(base) for base in bases)
+
+
+def _sweep(base: Path) -> bool:
+    with suppress(OSError):
+        if time.time() - base.lstat().st_mtime > SETTLED:
+            with _locked(base):
+                shutil.rmtree(base, onerror=_open_and_retry)
+                return True
+    return False
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock; raise BlockingIOError if another holds it. Actions don't inherit it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _open_and_retry(remove: Callable[..., object], path: str, _error: object) -> None:

@@ -2,16 +2,19 @@
 
 import dataclasses
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from executions.runners import Control, Outcome, RunnerSettings, run
+from executions.runners import Control, Outcome, RunnerSettings, process, run
 from executions.runners.capture import LIMIT
 from tests.executions.runners.conftest import GRACE, JOB, Run
 
@@ -244,3 +247,41 @@ def test_runs_in_many_threads_do_not_disturb_each_other(shell: Run) -> None:
     assert {number: outcome.result["stdout"] for number, outcome in outcomes.items()} == {
         number: f"{number}\n" for number in range(8)
     }
+
+
+WORKER = """
+from executions.runners import Control, Job, run
+run(Job(1, "demo.try", "demo", "core.shell", "echo $$ > {lair}; exec sleep 60", {{}}), Control())
+"""
+
+
+@pytest.mark.skipif(not shutil.which("setpriv"), reason="only setpriv ties a program to its worker")
+def test_a_program_ends_with_its_worker(tmp_path: Path) -> None:
+    lair = tmp_path / "pid"
+    env = {**os.environ, "ATTUNE_SERVICE": "worker", "TMPDIR": str(tmp_path), "ATTUNE_ENV": "test"}
+    env.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+    worker = subprocess.Popen([sys.executable, "-c", WORKER.format(lair=lair)], env=env)
+    wait_for(lambda: lair.exists() and lair.read_text().strip() != "")
+    program = int(lair.read_text())
+
+    worker.kill()
+    worker.wait()
+
+    wait_for(lambda: not alive(program))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_host_without_setpriv_runs_programs_too(shell: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("executions.runners.process.shutil.which", lambda _name: None)
+    process._confined.cache_clear()
+
+    outcome = shell("ulimit -c; echo ran")
+
+    process._confined.cache_clear()
+    assert outcome.result["stdout"] == "0\nran\n"
