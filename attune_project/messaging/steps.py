@@ -78,7 +78,8 @@ def work(step: OwedStep, budget: float = BUDGET_SECONDS) -> tuple[int, bool]:
         done += count
         if count < BATCH:
             return done, False
-        note_full_claim(step.name)
+        for neighbour in of_service(step.service):  # they wait for the same solo process
+            note_full_claim(neighbour.name)
         if time.monotonic() >= ends:
             return done, True
 
