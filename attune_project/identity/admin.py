@@ -66,7 +66,7 @@ class PermissionSetRoleInline(RoleInline):
 
 
 @admin.register(Identity)
-class IdentityAdmin(RbacModelAdmin, UserAdmin):  # type: ignore[misc, type-arg]
+class IdentityAdmin(RbacModelAdmin, UserAdmin):  # type: ignore[misc]
     resource = "identities"
     form = ChangedIdentity
     add_form = NewIdentity

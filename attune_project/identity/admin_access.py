@@ -25,7 +25,7 @@ RIGHTS: Mapping[str, str] = {"view": "read", "add": "create", "change": "update"
 MANAGED: Mapping[str, str] = {"view": "read", "add": "manage", "change": "manage", "delete": "manage"}
 
 
-class CheapPaginator(Paginator):  # type: ignore[type-arg]
+class CheapPaginator(Paginator):
     """Counts as the API does: exact up to 10,000 rows, then the planner's estimate."""
 
     @cached_property

@@ -50,7 +50,7 @@ def _constraint_problems(name: str, value: Any) -> list[str]:
         return [f"{name}: expected {'a list with members' if kind is list else kind.__name__}"]
     if name == "owner" and value not in OWNERS:
         return [f"owner: expected one of {', '.join(OWNERS)}"]
-    return _member_problems(name, value) if kind is list else []
+    return _member_problems(name, value) if isinstance(value, list) else []
 
 
 def _member_problems(name: str, members: list[Any]) -> list[str]:

@@ -92,8 +92,9 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
     if refusal is None:
         return None
     headers = {}
-    if isinstance(refusal, drf.Throttled) and refusal.wait is not None:
-        headers["Retry-After"] = str(max(1, round(refusal.wait)))
+    wait = getattr(refusal, "wait", None)
+    if wait is not None:
+        headers["Retry-After"] = str(max(1, round(wait)))
     if refusal.status_code == 401:
         headers["WWW-Authenticate"] = CHALLENGE
     return Response(body_of(refusal), status=status_of(refusal), headers=headers)

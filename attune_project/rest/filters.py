@@ -74,7 +74,7 @@ class FlagField(forms.Field):
         return words[word]
 
 
-class AnyOf(django_filters.Filter):
+class AnyOf(django_filters.Filter):  # type: ignore[misc]
     """Rows whose column has any of the values."""
 
     field_class = AnyOfField
@@ -130,17 +130,17 @@ class Overlaps(AnyOf):
 
 
 @extend_schema_field(OpenApiTypes.BOOL)
-class Flag(django_filters.Filter):
+class Flag(django_filters.Filter):  # type: ignore[misc]
     field_class = FlagField
 
 
 @extend_schema_field(OpenApiTypes.DATETIME)
-class Moment(django_filters.Filter):
+class Moment(django_filters.Filter):  # type: ignore[misc]
     field_class = TimeField
 
 
 @extend_schema_field(OpenApiTypes.STR)
-class Search(django_filters.Filter):
+class Search(django_filters.Filter):  # type: ignore[misc]
     """Rows with the text in any of the columns: `Search(columns=("ref", "label"))`."""
 
     field_class = forms.CharField
@@ -155,14 +155,14 @@ class Search(django_filters.Filter):
         return qs.filter(reduce(or_, (Q(**{f"{column}__icontains": value}) for column in self.columns)))
 
 
-class RowFilters(django_filters.FilterSet):
+class RowFilters(django_filters.FilterSet):  # type: ignore[misc]
     """What every list filters by; a list's own filters are declared in a subclass."""
 
     created_after = Moment("created", lookup_expr="gt")
     created_before = Moment("created", lookup_expr="lt")
 
 
-class Filters(DjangoFilterBackend):
+class Filters(DjangoFilterBackend):  # type: ignore[misc]
     """Apply `view.filterset_class`; refuse parameters that neither it nor paging knows."""
 
     filterset_base = RowFilters
@@ -178,7 +178,8 @@ class Filters(DjangoFilterBackend):
         filterset = filterset_class(request.query_params, queryset=queryset, request=request)
         if not filterset.is_valid():
             raise BadRequest(_first_error(filterset.errors))
-        return filterset.qs
+        filtered: QuerySet[Any] = filterset.qs
+        return filtered
 
 
 def refuse_unknown(request: Request, known: set[str]) -> None:

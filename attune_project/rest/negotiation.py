@@ -1,6 +1,6 @@
 """Which form an answer takes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from django.http import Http404
@@ -16,14 +16,16 @@ class JsonFirst(DefaultContentNegotiation):
     """JSON for whoever asks for nothing that we have: 406 would come before 401 and says less."""
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         try:
-            return super().select_renderer(request, renderers, format_suffix)
+            chosen: tuple[BaseRenderer, str] = super().select_renderer(request, renderers, format_suffix)
+            return chosen
         except NotAcceptable:
-            return renderers[0], str(renderers[0].media_type)
+            first = next(iter(renderers))
+            return first, str(first.media_type)
 
-    def filter_renderers(self, renderers: Sequence[BaseRenderer], format: str) -> Any:
+    def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str) -> Any:
         try:
             return super().filter_renderers(renderers, format)
         except Http404:

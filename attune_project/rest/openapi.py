@@ -5,9 +5,9 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from .access import OPEN
 
 
-class OpenApiDocument(SpectacularJSONAPIView):  # type: ignore[misc]
+class OpenApiDocument(SpectacularJSONAPIView):
     permission = OPEN
 
 
-class Documentation(SpectacularSwaggerView):  # type: ignore[misc]
+class Documentation(SpectacularSwaggerView):
     permission = OPEN

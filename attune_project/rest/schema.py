@@ -1,11 +1,12 @@
 """The OpenAPI document: envelopes, deletions and refusals as they really are."""
 
-from typing import Any
+from typing import Any, Literal
 
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import ResolvedComponent
 
 Schema = dict[str, Any]
+Direction = Literal["request", "response"]
 
 ERROR: Schema = {
     "type": "object",
@@ -34,7 +35,7 @@ DELETED: Schema = {
 }
 
 
-class EnvelopeSchema(AutoSchema):  # type: ignore[misc]
+class EnvelopeSchema(AutoSchema):
     """Views whose answers are bare (health, streams) say `enveloped = False`."""
 
     def get_request_serializer(self) -> Any:
@@ -42,7 +43,7 @@ class EnvelopeSchema(AutoSchema):  # type: ignore[misc]
             return getattr(self.view, "write_serializer_class", None) or super().get_request_serializer()
         return super().get_request_serializer()
 
-    def _get_response_bodies(self, direction: str = "response") -> Schema:
+    def _get_response_bodies(self, direction: Direction = "response") -> Schema:
         if self.method == "DELETE":
             bodies: Schema = {"200": content(self._component("Deleted", DELETED))}
         else:
@@ -50,9 +51,11 @@ class EnvelopeSchema(AutoSchema):  # type: ignore[misc]
         return {**bodies, "default": content(self._component("Error", ERROR), "Refused")}
 
     def _get_response_for_code(
-        self, serializer: Any, status_code: str, media_types: Any = None, direction: str = "response"
+        self, serializer: Any, status_code: str, media_types: Any = None, direction: Direction = "response"
     ) -> Schema:
-        response: Schema = super()._get_response_for_code(serializer, status_code, media_types, direction)
+        response: Schema = super()._get_response_for_code(  # type: ignore[no-untyped-call]
+            serializer, status_code, media_types, direction
+        )
         if self._wraps(serializer, status_code):
             for media in response.get("content", {}).values():
                 media["schema"] = enveloped(media["schema"])
@@ -63,7 +66,9 @@ class EnvelopeSchema(AutoSchema):  # type: ignore[misc]
         return not bare and "200" <= str(status_code) < "300" and not self._is_list_view(serializer)
 
     def _component(self, name: str, schema: Schema) -> Schema:
-        component = ResolvedComponent(name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=name)
+        component = ResolvedComponent(  # type: ignore[no-untyped-call]
+            name=name, type=ResolvedComponent.SCHEMA, schema=schema, object=name
+        )
         self.registry.register_on_missing(component)
         return dict(component.ref)
 

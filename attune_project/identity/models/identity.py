@@ -35,7 +35,7 @@ class Identity(Row, AbstractBaseUser):
         default=False, help_text="A frozen identity's tokens and sessions fail at once."
     )
     # One truth: the database works it out, so that no statement can let the two disagree.
-    is_active = models.GeneratedField(  # type: ignore[assignment]
+    is_active = models.GeneratedField(
         expression=models.ExpressionWrapper(Q(frozen=False), output_field=models.BooleanField()),
         output_field=models.BooleanField(),
         db_persist=True,
@@ -69,7 +69,7 @@ class Identity(Row, AbstractBaseUser):
     def has_usable_password(self) -> bool:
         return self.password is not None and super().has_usable_password()
 
-    def check_password(self, raw_password: str) -> bool:
+    def check_password(self, raw_password: str | None) -> bool:
         return self.password is not None and super().check_password(raw_password)
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
