@@ -22,13 +22,15 @@ def manage(name: str, environment: Mapping[str, str], *arguments: str) -> Progra
 
 
 def service(name: str, environment: Mapping[str, str], ready_folder: Path, port: int) -> Program:
+    """Return a service, ready when it consumes (its ready file) or, web, answers. Beat waits for nobody."""
     mark = ready_folder / name
+    ready: dict[str, Callable[[], bool]] = {"web": lambda: answers(port), "beat": lambda: True}
     arguments = ["service", name, *(["--port", str(port)] if name == "web" else [])]
     return Program(
         name=name,
         argv=[sys.executable, MANAGE, *arguments],
         env={**environment, "ATTUNE_SERVICE": name, "ATTUNE_READY_FILE": str(mark)},
-        ready=(lambda: answers(port)) if name == "web" else mark.exists,
+        ready=ready.get(name, mark.exists),
         order=2,
         before_start=_remover(mark),
         cwd=str(REPOSITORY),

@@ -67,12 +67,20 @@ def _run(folder: DataFolder, supervisor: Supervisor, state: RunState, port: int,
     with running_servers(folder, supervisor, state) as servers:
         addresses = {**servers, "ATTUNE_API_URL": _api_url(port)}
         state.note_environment(addresses)
-        # A worker drains within the ten seconds of a stop.
-        environment = {"ATTUNE_DRAIN_SECONDS": "3", **child_environment(folder, addresses)}
+        environment = {**_defaults(supervisor.terminal), **child_environment(folder, addresses)}
         administrator = _prepare(folder, supervisor, environment, demo)
         _start_services(supervisor, environment, state.sockets_for("ready"), port)
         supervisor.terminal.say(_story(folder, addresses, administrator))
         supervisor.supervise()
+
+
+def _defaults(terminal: Terminal) -> dict[str, str]:
+    """Return what the environment may overrule: services drain within the ten seconds of a stop."""
+    if os.geteuid() != 0:
+        return {"ATTUNE_DRAIN_SECONDS": "3"}
+    terminal.say("attune: you are root, so actions that this Attune runs are root too")
+    # Celery says the same, six lines for each of its processes.
+    return {"ATTUNE_DRAIN_SECONDS": "3", "PYTHONWARNINGS": "ignore:You're running the worker with superuser"}
 
 
 def _prepare(

@@ -39,13 +39,13 @@ def command_of(name: str, port: int, bind: str) -> list[str]:
         ]  # fmt: skip
     if name == "beat":
         return [
-            "-m", "celery", "-A", "attune_project", "beat", "--schedule", os.devnull, "--pidfile", "",
+            "-m", "celery", "--quiet", "-A", "attune_project", "beat", "--schedule", os.devnull, "--pidfile", "",
             "-l", "WARNING",
         ]  # fmt: skip
     node = f"{name}-{uuid.uuid4().hex[:12]}@{socket.gethostname()}"
     queues = [route.queue for route in topology.consumed_by(name, pools.mine() if name == "worker" else None)]
     return [
-        "-m", "celery", "-A", "attune_project", "worker", "--pool", "solo", "--hostname", node,
+        "-m", "celery", "--quiet", "-A", "attune_project", "worker", "--pool", "solo", "--hostname", node,
         "--queues", ",".join(queues), "--without-gossip", "--without-mingle", "--without-heartbeat",
         "-l", "WARNING",
     ]  # fmt: skip
