@@ -6,6 +6,8 @@ a follower; one that wakes up again finds its session gone before it does anythi
 middle of is safe all the same: timers claim rows and slots are unique.
 """
 
+from contextlib import suppress
+
 import structlog
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -51,11 +53,18 @@ class Lead:
         return self._held
 
     def release(self) -> None:
-        """Give up the lead, if it was held, by closing its session."""
-        self._held = False
+        """Give up the lead, if it was held, and close its session.
+
+        Unlocked first: the server gets to know of a closed session only a moment later.
+        """
+        held, self._held = self._held, False
         connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        if connection is None:
+            return
+        if held:
+            with suppress(Error), connection.cursor() as cursor:
+                cursor.execute(f"SELECT pg_advisory_unlock({self._lock})")
+        connection.close()
 
     def _ask(self) -> bool:
         if self._connection is None:
