@@ -1,0 +1,214 @@
+"""The whole pipeline as real processes, on a database and a broker of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+ROOT = Path(__file__).resolve().parents[2]
+SERVICES = ("notifier", "worker", "executor", "sensor", "web", "beat")  # consumers before publishers
+
+
+class Spine:
+    """Starts, kills and asks the services of one Attune."""
+
+    def __init__(self, database_url: str, broker_url: str, folder: Path, port: int, **settings: str) -> None:
+        self.database_url = database_url
+        self.broker_url = broker_url
+        self.folder = folder
+        self.port = port
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "LANG": "C.UTF-8",
+            "ATTUNE_ENV": "development",
+            "DATABASE_URL": database_url,
+            "BROKER_URL": broker_url,
+            "ATTUNE_DATA_DIR": str(folder),
+            "ATTUNE_API_URL": f"http://127.0.0.1:{port}",
+            "ATTUNE_DRAIN_SECONDS": "3",
+            **settings,
+        }
+
+    # -- commands ------------------------------------------------------------------------------
+
+    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, check=check, timeout=120,
+        )  # fmt: skip
+
+    def prepare(self) -> None:
+        """Migrate, declare the topology, load the core pack and a rule for the tests."""
+        self.manage("migrate", "-v", "0")
+        self.manage("topology", "--declare")
+        self.manage("load_pack", "attune_project/packs/core")
+        self.manage("load_pack", "tests/integration/pack")
+
+    def invariants(self) -> str:
+        """Return what check_invariants found: empty when all is well."""
+        answer = self.manage("check_invariants", check=False)
+        return "" if answer.returncode == 0 else answer.stdout + answer.stderr
+
+    # -- processes -----------------------------------------------------------------------------
+
+    def start(self, *names: str, sabotage: str | None = None, **settings: str) -> None:
+        """Start services and wait until each is ready."""
+        for name in names:
+            self._launch(name, sabotage, settings)
+        for name in names:
+            self._await_ready(name)
+
+    def _launch(self, name: str, sabotage: str | None, settings: dict[str, str]) -> None:
+        ready = self._ready_file(name)
+        ready.unlink(missing_ok=True)
+        command = [sys.executable, "manage.py", "service", name, "--port", str(self.port)]
+        if sabotage:
+            command = [sys.executable, "-m", "tests.integration.sabotage", sabotage, name]
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
+                env={**self.environment, **settings, "ATTUNE_READY_FILE": str(ready)},
+            )  # fmt: skip
+
+    def _ready_file(self, name: str) -> Path:
+        return self.folder / f"{name}.ready"
+
+    def _await_ready(self, name: str, timeout: float = 60) -> None:
+        if name == "beat":
+            return
+        is_ready = self._web_is_ready if name == "web" else self._ready_file(name).exists
+        if not until(is_ready, timeout, step=0.1):
+            raise AssertionError(f"{name} is not ready:\n{self.log(name)[-4000:]}")
+
+    def _web_is_ready(self) -> bool:
+        return self.get("/health/ready")[0] == 200
+
+    def kill(self, name: str) -> None:
+        """kill -9, with its children."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def terminate(self, *names: str) -> None:
+        """SIGTERM, and wait for the end."""
+        taken = [self.processes.pop(name) for name in names if name in self.processes]
+        for process in taken:
+            process.terminate()
+        for process in taken:
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def stop(self) -> None:
+        self.terminate(*list(self.processes))
+
+    def log(self, name: str) -> str:
+        path = self.folder / f"{name}.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    # -- questions -----------------------------------------------------------------------------
+
+    def sql(self, statement: str, parameters: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
+        options = "-c search_path=attune,public"
+        with psycopg.connect(self.database_url, autocommit=True, options=options) as connection:
+            cursor = connection.execute(statement, list(parameters))  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def one(self, statement: str, *parameters: Any) -> Any:
+        return self.sql(statement, parameters)[0][0]
+
+    def get(self, path: str) -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)
+
+    def health(self) -> dict[str, Any]:
+        text = self.get("/health/detailed")[1]
+        return json.loads(text) if text.startswith("{") else {"status": "unreachable", "checks": {}}
+
+    def red(self) -> dict[str, str]:
+        """Return the red checks and their reasons."""
+        checks = self.health()["checks"]
+        return {name: check.get("reason", "") for name, check in checks.items() if check["status"] != "ok"}
+
+    def repairs(self) -> int:
+        return int(self.one("SELECT COALESCE(sum(repairs), 0) FROM step"))
+
+    def alerts(self) -> list[str]:
+        rows = self.sql(
+            "SELECT payload ->> 'summary' FROM event WHERE trigger_ref = 'core.alert' ORDER BY id"
+        )
+        return [row[0] for row in rows]
+
+    # -- load ----------------------------------------------------------------------------------
+
+    def feed(
+        self, count: int, rate: float = 0, trigger: str = "it.ping", batch: int = 1
+    ) -> subprocess.Popen[bytes]:
+        """Record events from a process of its own; 0 is as fast as it goes."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.feed", trigger, str(count), str(rate), str(batch)],
+            cwd=ROOT, env=self.environment, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def record(self, count: int, trigger: str = "it.ping", batch: int = 500) -> int:
+        """Record events and wait for it; return how many were accepted."""
+        output, _ = self.feed(count, trigger=trigger, batch=batch).communicate(timeout=120)
+        return int(output)
+
+    def unfinished(self, trigger: str = "it.ping") -> int:
+        """Return how many events of a trigger have not ended in a terminal execution."""
+        return int(
+            self.one(
+                "SELECT count(*) FROM event e LEFT JOIN enforcement n ON n.event_id = e.id"
+                " LEFT JOIN execution x ON x.id = n.execution_id"
+                " WHERE e.trigger_ref = %s AND x.finished_at IS NULL",
+                trigger,
+            )
+        )
+
+    def statuses(self, trigger: str = "it.ping") -> dict[str, int]:
+        rows = self.sql(
+            "SELECT x.status, count(*) FROM execution x WHERE x.trigger_ref = %s GROUP BY 1", [trigger]
+        )
+        return dict(rows)  # type: ignore[arg-type]
+
+    def settled(self, trigger: str = "it.ping", timeout: float = 60) -> bool:
+        """Wait until every event of a trigger has ended in a terminal, settled execution."""
+        return until(
+            lambda: (
+                self.unfinished(trigger) == 0
+                and self.one(
+                    "SELECT count(*) FROM execution WHERE settled_at IS NULL AND finished_at IS NOT NULL"
+                )
+                == 0
+            ),
+            timeout,
+        )
+
+
+def until(condition: Callable[[], object], timeout: float, step: float = 0.25) -> bool:
+    """Wait for a condition; return whether it came true in time."""
+    ends = time.monotonic() + timeout
+    while time.monotonic() < ends:
+        if condition():
+            return True
+        time.sleep(step)
+    return bool(condition())
