@@ -1,9 +1,12 @@
 """Refuse bodies over the limit before they are kept anywhere (Django would spool them to disk first)."""
 
 import json
+import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
+
+from .trace import trace_from_header
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,7 +30,7 @@ def limit_bodies(application: Application, maximum: int) -> Application:
         if scope["type"] != "http":
             await application(scope, receive, send)
             return
-        body = Counted(receive, maximum)
+        body = Counted(receive, maximum, trace_of(scope))
         try:
             if announced_length(scope) > maximum:
                 raise TooLarge
@@ -45,11 +48,17 @@ def announced_length(scope: MutableMapping[str, Any]) -> int:
     return 0
 
 
+def trace_of(scope: MutableMapping[str, Any]) -> uuid.UUID:
+    """Take or make the trace id as TraceMiddleware does, which such a request never reaches."""
+    found = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"]
+    return trace_from_header(found[0] if found else None) or uuid.uuid4()
+
+
 class Counted:
     """The client's messages, until they hold more than `maximum` bytes of body."""
 
-    def __init__(self, receive: Receive, maximum: int) -> None:
-        self.receive, self.left, self.ended = receive, maximum, False
+    def __init__(self, receive: Receive, maximum: int, trace: uuid.UUID) -> None:
+        self.receive, self.left, self.trace, self.ended = receive, maximum, trace, False
 
     async def __call__(self) -> Message:
         message = await self.receive()
@@ -66,6 +75,10 @@ async def refuse(body: Counted, send: Send) -> None:
     with suppress(TooLarge):
         while not body.ended:
             await body()
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"connection", b"close"),
+        (b"x-request-id", str(body.trace).encode()),
+    ]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
     await send({"type": "http.response.body", "body": REFUSAL})

@@ -12,6 +12,10 @@ async def read_all(scope, receive, send):
     await send({"type": "http.response.body", "body": b"fine"})
 
 
+def status_is_traced(start):
+    return start["status"] == 200 or b"x-request-id" in dict(start["headers"])
+
+
 def status_of(chunks, headers=()):
     """Send the chunks through a limit of ten bytes; return the status and how many chunks were taken."""
     sent, left = [], list(chunks)
@@ -25,6 +29,7 @@ def status_of(chunks, headers=()):
 
     scope = {"type": "http", "headers": list(headers)}
     asyncio.run(limit_bodies(read_all, 10)(scope, receive, send))
+    assert status_is_traced(sent[0])
     return sent[0]["status"], len(chunks) - len(left)
 
 
