@@ -18,6 +18,7 @@ sessions = [
 ]
 
 urlpatterns = [
+    path("", include("attune_project.console.urls")),
     path("", include("attune_project.identity.urls")),
     path("api-spec/openapi.json", OpenApiDocument.as_view(), name="openapi"),
     path("docs", Documentation.as_view(url_name="openapi")),
