@@ -19,8 +19,9 @@ from attune_project.messaging.topology import EXECUTION_REQUESTED
 from attune_project.packs.models import Worker, WorkerStatus
 from executions import lifecycle
 from executions.lifecycle import Claimant
-from executions.runners import RUNNERS, Control, RunnerSettings
+from executions.runners import RUNNERS, Control, RunnerSettings, sweep
 from executions.runners.builtin.runner import INLINE
+from executions.runners.builtin.ssrf import parse_allowed
 from executions.worker.jobs import perform, runner_settings
 from executions.worker.slots import Slots
 
@@ -157,6 +158,8 @@ _process: WorkerProcess | None = None
 def start() -> WorkerProcess:
     """Make this process's worker."""
     global _process  # noqa: PLW0603 (one per process)
+    parse_allowed(tuple(settings.ATTUNE_HTTP_ALLOW))  # a bad entry is refused here, not at each request
+    sweep(None)
     _process = WorkerProcess()
     return _process
 
