@@ -9,7 +9,7 @@ from typing import Any, Final
 
 MAX_LENGTH = 1024
 # A path with several `..` may try every combination; this many looks are ample for real payloads.
-MAX_LOOKS = 200_000
+MAX_LOOKS = 100_000
 
 
 class Missing(Enum):

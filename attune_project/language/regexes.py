@@ -87,6 +87,8 @@ def _reason(pattern: str, error: Exception) -> str:
         return "look-ahead and look-behind are not supported"
     if _BACKREFERENCE.search(pattern):
         return "backreferences are not supported"
+    if isinstance(error, UnicodeError):
+        return "it holds half of a surrogate pair"
     cause = error.args[0] if error.args else error
     return cause.decode("utf-8", "replace") if isinstance(cause, bytes) else str(cause)
 

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from .budget import ExpressionError, size_of
-from .documents import check_document
+from .documents import MAX_DEPTH, check_document
 
 # libyaml's readers take about 1 s for 1 MiB, so this holds the limit of 100 ms.
 MAX_LENGTH = 32 * 1024
@@ -32,14 +32,23 @@ def load(text: str) -> Any:
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"reads at most {MAX_LENGTH} characters of YAML")
     try:
-        events = yaml.parse(text, Loader=_PlainLoader)
-        if any(isinstance(event, yaml.AliasEvent) for event in events):
-            raise ExpressionError("aliases are not supported")
+        _check_shape(text)
         value = yaml.load(text, Loader=_PlainLoader)  # noqa: S506  # a safe loader's subclass
     except yaml.YAMLError:
         raise ExpressionError("malformed YAML") from None
     check_document(value)
     return value
+
+
+def _check_shape(text: str) -> None:
+    """Refuse aliases and deep nesting while reading: what comes after would cost more and more."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_PlainLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ExpressionError("aliases are not supported")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ExpressionError(f"nested deeper than {MAX_DEPTH} levels")
 
 
 def dump(value: Any) -> str:

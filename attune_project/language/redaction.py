@@ -1,0 +1,37 @@
+"""Secrets in what is shown: each stands as a marker in its place. Pure: no database, no Django."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from .schemas import secret_names
+
+MARKER: Mapping[str, bool] = {"$attune_secret": True, "redacted": True}
+
+
+def redacted(schema: Mapping[str, Any] | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the values in which each one that the schema calls secret is the marker.
+
+    Absent and null secrets stay as they are: that there is none is no secret.
+    """
+    shown = dict(values)
+    for name in sorted(secret_names(schema)):
+        _hide(shown, name.split("."))
+    return shown
+
+
+def all_redacted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Hide every value: for when nobody knows any more which of them are secret."""
+    return {name: None if value is None else dict(MARKER) for name, value in values.items()}
+
+
+def _hide(values: dict[str, Any], path: list[str]) -> None:
+    """Follow the path; a key may hold dots itself, so every way to cut the path is tried."""
+    for end in range(1, len(path) + 1):
+        name, rest = ".".join(path[:end]), path[end:]
+        if name not in values:
+            continue
+        if not rest:
+            values[name] = None if values[name] is None else dict(MARKER)
+        elif isinstance(values[name], dict):
+            values[name] = dict(values[name])
+            _hide(values[name], rest)
