@@ -70,7 +70,8 @@ class RefOf(serializers.SlugRelatedField):
     def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str):
             self.fail("invalid")
-        row = self.model._default_manager.filter(ref=data).first()
+        rows = self.get_queryset()
+        row = rows.filter(ref=data).first() if rows is not None else None
         if row is None:
             raise NotFound(f"{self.field_name}: no {self.model._meta.verbose_name} {data!r}")
         return row

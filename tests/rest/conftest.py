@@ -23,7 +23,7 @@ class PackFilters(RowFilters):
     search = Search(columns=("ref", "label"))
 
 
-class PackDetail(RowSerializer):
+class TriedDetail(RowSerializer):
     class Meta:
         model = Pack
         fields = (
@@ -40,13 +40,13 @@ class PackDetail(RowSerializer):
         )
 
 
-class PackItem(RowSerializer):
+class TriedItem(RowSerializer):
     class Meta:
         model = Pack
         fields = ("id", "ref", "label")
 
 
-class PackBody(RowSerializer):
+class TriedBody(RowSerializer):
     config = Map(required=False)
 
     class Meta:
@@ -59,9 +59,9 @@ class PackViews(Catalogue):
     resource = "packs"
     permission_map = {"update": "configure", "partial_update": "configure"}
     lookup_field = "ref"
-    serializer_class = PackDetail
-    list_serializer_class = PackItem
-    write_serializer_class = PackBody
+    serializer_class = TriedDetail
+    list_serializer_class = TriedItem
+    write_serializer_class = TriedBody
     filterset_class = PackFilters
     ordering_fields = ("ref", "created")
 
