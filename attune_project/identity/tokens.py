@@ -49,7 +49,11 @@ def issue_access(identity: Identity) -> str:
 
 
 def issue_pair(identity: Identity) -> TokenPair:
-    """Give out an access token and a refresh token that is known by its row."""
+    """Give out an access token and a refresh token that is known by its row.
+
+    The identity's rows whose time is over go, so that the table doesn't grow with every login.
+    """
+    RefreshToken.objects.filter(identity=identity, expires_at__lt=Now()).delete()
     row = RefreshToken.objects.create(
         identity=identity,
         expires_at=Now() + settings.REFRESH_TOKEN_LIFETIME,

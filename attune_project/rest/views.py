@@ -135,6 +135,7 @@ class Catalogue(Listed, Shown, RowViewSet):
         serializer.is_valid(raise_exception=True)
         with transaction.atomic():
             row = self.make(serializer)
+            self.check_object_permissions(request, row)  # the right may be for some packs only: undone if so
         return self.show(row, status=201)
 
     def update(self, request: Request, *args: Any, **kwargs: Any) -> Response:

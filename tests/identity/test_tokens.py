@@ -168,3 +168,13 @@ def test_an_expired_refresh_token_is_named_as_such(stranger, administrator):
     answer = refresh(stranger, signed(token_type="refresh", exp=1))
 
     assert answer.json()["code"] == "TOKEN_EXPIRED"
+
+
+def test_tokens_whose_time_is_over_are_forgotten(administrator, nobody):
+    for identity in (administrator, nobody):
+        issue_pair(identity)
+    RefreshToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+
+    issue_pair(administrator)
+
+    assert sorted(RefreshToken.objects.values_list("identity__login", flat=True)) == ["nobody", "root"]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from attune_project.packs.models import Pack
+
 URL = "/api/v1/try/packs"
 READER = {"resource": "packs", "actions": ["read"], "constraints": {"refs": ["seen"]}}
 WRITER = {"resource": "packs", "actions": ["delete", "configure"], "constraints": {"refs": ["other"]}}
@@ -57,3 +59,14 @@ def test_creating_needs_its_own_right(reader):
 
 def test_a_method_that_is_not_there_is_405_for_anybody(reader):
     assert reader.delete(URL).status_code == 405
+
+
+def test_a_right_to_create_may_be_for_some_only(client_of, identity_with):
+    some = {"resource": "packs", "actions": ["create"], "constraints": {"refs": ["mine"]}}
+    client = client_of(identity_with(some))
+    body = {"label": "Demo", "version": "1.0.0"}
+
+    answers = [client.post(URL, {**body, "ref": ref}, format="json") for ref in ("mine", "other")]
+
+    assert [answer.status_code for answer in answers] == [201, 403]
+    assert [pack.ref for pack in Pack.objects.all()] == ["mine"]

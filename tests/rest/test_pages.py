@@ -87,7 +87,9 @@ def test_the_document_knows_the_envelopes(stranger):
     assert {"page", "per_page", "ordering", "tags", "created_after"} <= {
         one["name"] for one in packs["get"]["parameters"]
     }
-    assert packs["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/TriedBody")
+    assert packs["post"]["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith(
+        "/TriedBody"
+    )
 
 
 def test_the_document_has_no_gaps(capsys, db):
