@@ -16,12 +16,13 @@ class ExecutionsConfig(AppConfig):
     name = "executions"
 
     def ready(self) -> None:
-        from attune_project.packs import items  # noqa: PLC0415
+        from attune_project.packs import items, worker_state  # noqa: PLC0415
         from executions import clock, lifecycle, pack_items, waking  # noqa: F401, PLC0415 (models are ready only now)
-        from executions.worker import process  # noqa: PLC0415
+        from executions.worker import load, process  # noqa: PLC0415
         from executions.worker.bootstep import WorkerSlots  # noqa: PLC0415
 
         items.register(pack_items.ACTIONS)
+        worker_state.answer_running_counts(load.running_counts)
         steps.register_hint(EXECUTION_STATUS_CHANGED, waking.wake_streams)
         steps.register(
             steps.OwedStep(

@@ -33,7 +33,7 @@ def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def announce(changed: Sequence[tuple[int, str, str | None]]) -> None:
+def announce(changed: Sequence[tuple[Any, ...]]) -> None:
     """Ring for executions that changed, as (id, new status, pool), once the transaction has committed."""
     ring(EXECUTION_STATUS_CHANGED, [row_id for row_id, _, _ in changed])
     ring(EXECUTION_COMPLETED, [row_id for row_id, status, _ in changed if status in TERMINAL])
@@ -203,7 +203,7 @@ def finish(ended: Sequence[Ended]) -> list[int]:
     ]
     with transaction.atomic():
         changed = _rows(_FINISH, columns)
-        announce(changed)  # type: ignore[arg-type]
+        announce(changed)
     return [row[0] for row in changed]
 
 
@@ -214,7 +214,7 @@ def renew(worker_id: int) -> dict[uuid.UUID, str]:
         " WHERE worker_id = %s AND status IN ('running', 'canceling') RETURNING lease_token, status",
         [settings.ATTUNE_LEASE_SECONDS, worker_id],
     )
-    return dict(rows)  # type: ignore[arg-type]
+    return dict(rows)
 
 
 def release(worker_id: int) -> int:
@@ -246,7 +246,7 @@ def cancel(execution_id: int) -> str | None:
     """Cancel before the start, or ask the worker to stop; None when it had already ended."""
     with transaction.atomic():
         changed = _rows(_CANCEL, [execution_id])
-        announce(changed)  # type: ignore[arg-type]
+        announce(changed)
     return changed[0][1] if changed else None
 
 
@@ -269,7 +269,7 @@ def admit(limit: int) -> int:
     """Schedule requested executions that have fallen due (their parameters were checked when made)."""
     with transaction.atomic():
         changed = _rows(_ADMIT, [limit])
-        announce(changed)  # type: ignore[arg-type]
+        announce(changed)
     return len(changed)
 
 
@@ -366,7 +366,7 @@ def fail_unplaceable(limit: int) -> int:
     seconds = settings.ATTUNE_NO_WORKER_SECONDS
     with transaction.atomic():
         changed = _rows(_UNPLACEABLE, [seconds, settings.ATTUNE_LEASE_SECONDS, limit, f"{seconds:g}"])
-        announce(changed)  # type: ignore[arg-type]
+        announce(changed)
     return len(changed)
 
 

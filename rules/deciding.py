@@ -77,7 +77,7 @@ def ask(rule: CompiledRule, event: Seen) -> Decision:
         return Decision(event, rule, Outcome.ERROR, rule.broken)
     context = context_of(rule, event)
     verdict = rule.conditions.evaluate(context)
-    if verdict.outcome != Outcome.MATCHED:
+    if verdict.outcome != "matched":
         return Decision(event, rule, Outcome(verdict.outcome), verdict.reason)
     try:
         params = rule.params.render(context)

@@ -29,7 +29,7 @@ def move(connection: Connection, limit: int = MOST_PER_TICK) -> int:
     """Move up to `limit` messages, each acknowledged only after its row has committed."""
     channel = connection.channel()
     for moved in range(limit):
-        message = channel.basic_get(topology.DEAD_LETTER_QUEUE)
+        message = channel.basic_get(topology.DEAD_LETTER_QUEUE)  # type: ignore[attr-defined]
         if message is None:
             return moved
         with transaction.atomic():

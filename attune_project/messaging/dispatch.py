@@ -25,7 +25,7 @@ def consume(message: MessageType) -> Any:
         return None
 
     @shared_task(name=message.task, bind=True, ignore_result=True)
-    def task(self: Any, **arguments: list[int]) -> None:
+    def task(self: Any, /, **arguments: list[int]) -> None:
         dispatch(message, self.request, arguments.get(message.argument) or [])
 
     return task

@@ -99,6 +99,6 @@ A worker pool `gpu` has a routing key and a queue of its own:
 `{pooled.key("gpu")}` to `{pooled.queue_name("gpu")}`.
 
 Queues are quorum queues with a delivery limit of {topology.DELIVERY_LIMIT} and the dead-letter
-exchange `{topology.DEAD_LETTERS.name}`. Messages are persistent, mandatory and confirmed on RabbitMQ; the embedded broker has
-none of the three, there probes and polls do the watching.
+exchange `{topology.DEAD_LETTERS.name}`. Messages are persistent, mandatory and confirmed on RabbitMQ;
+the embedded broker has none of the three, there probes and polls do the watching.
 """

@@ -43,7 +43,7 @@ def look_at_exchange(connection: Connection, name: str) -> Finding:
         with connection.channel() as channel:
             declare.exchange(name)(channel).declare(passive=True)
     except ChannelError as problem:
-        return Finding(f"exchange {name}", problem.reply_text, wrong=True)
+        return Finding(f"exchange {name}", str(problem.reply_text), wrong=True)
     return Finding(f"exchange {name}", "exists")
 
 
@@ -51,7 +51,7 @@ def look_at_queue(connection: Connection, name: str) -> Finding:
     """Return a queue's depth and consumers, by a passive declare."""
     try:
         with connection.channel() as channel:
-            answer = channel.queue_declare(name, passive=True)
+            answer = channel.queue_declare(name, passive=True)  # type: ignore[attr-defined]
     except Exception as problem:  # each transport has its own for "no such queue"
         return Finding(f"queue {name}", str(problem) or type(problem).__name__, wrong=True)
     silent = broker.is_amqp() and not answer.consumer_count and name != topology.DEAD_LETTER_QUEUE

@@ -9,6 +9,7 @@ While one publish waits for its confirm, the ids of further rings gather and go 
 """
 
 import atexit
+import math
 import queue
 import threading
 import time
@@ -162,7 +163,7 @@ class PublisherThread(threading.Thread):
         key = letter.message.key(letter.pool)
         timeout = settings.ATTUNE_PUBLISH_TIMEOUT
         self._returned.clear()
-        limits = (
+        limits: dict[str, Any] = (
             {"mandatory": True, "timeout": timeout, "confirm_timeout": timeout} if broker.is_amqp() else {}
         )
         producer = self._connected()
@@ -183,12 +184,14 @@ class PublisherThread(threading.Thread):
     def _connected(self) -> Producer:
         if self._producer is None:
             self._connection = broker.connect()
-            self._connection.ensure_connection(max_retries=1, timeout=settings.ATTUNE_PUBLISH_TIMEOUT)
+            self._connection.ensure_connection(
+                max_retries=1, timeout=math.ceil(settings.ATTUNE_PUBLISH_TIMEOUT)
+            )
             on_return = self._on_return if broker.is_amqp() else None
             self._producer = Producer(self._connection.channel(), on_return=on_return)
         return self._producer
 
-    def _on_return(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:
+    def _on_return(self, error: Exception, exchange: Any, routing_key: str, message: Any) -> None:
         self._returned.append(str(error))
 
     def _down(self, problem: Exception) -> None:

@@ -35,12 +35,13 @@ def command_of(name: str, port: int, bind: str) -> list[str]:
     if name == "web":
         return [
             "-m", "uvicorn", "attune_project.asgi:application", "--host", bind, "--port", str(port),
-            "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5", "--log-level", "warning",
+            "--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "5",
+            "--log-level", "warning",
         ]  # fmt: skip
     if name == "beat":
         return [
-            "-m", "celery", "--quiet", "-A", "attune_project", "beat", "--schedule", os.devnull, "--pidfile", "",
-            "-l", "WARNING",
+            "-m", "celery", "--quiet", "-A", "attune_project", "beat", "--schedule", os.devnull,
+            "--pidfile", "", "-l", "WARNING",
         ]  # fmt: skip
     node = f"{name}-{uuid.uuid4().hex[:12]}@{socket.gethostname()}"
     queues = [route.queue for route in topology.consumed_by(name, pools.mine() if name == "worker" else None)]
