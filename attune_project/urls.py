@@ -20,6 +20,10 @@ sessions = [
 urlpatterns = [
     path("", include("attune_project.console.urls")),
     path("", include("attune_project.identity.urls")),
+    path("api/v1/", include("attune_project.packs.urls")),
+    path("api/v1/", include("executions.api.urls")),
+    path("api/v1/", include("sensors.api.urls")),
+    path("api/v1/", include("rules.api.urls")),
     path("api-spec/openapi.json", OpenApiDocument.as_view(), name="openapi"),
     path("docs", Documentation.as_view(url_name="openapi")),
     path("", include((sessions, "rest_framework"))),

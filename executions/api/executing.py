@@ -1,0 +1,74 @@
+"""Run an action now."""
+
+import re
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from attune_project.identity.models import Identity
+from attune_project.identity.rbac import require
+from attune_project.identity.references import VisibleRef, require_lendable
+from attune_project.rest.serializers import Map, Text
+from attune_project.rest.trace import current_trace_id
+from attune_project.rest.views import View, answer
+from executions.api.shapes import ExecutionDetail
+from executions.models import Action, Execution
+from executions.requesting import Wanted, request_executions
+
+# A pool's name is part of a routing key and of a queue's name.
+POOL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class PoolName(Text):
+    default_error_messages = {"pool": "Expected at most 64 letters, digits, _ and -."}
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if not POOL.fullmatch(name):
+            self.fail("pool")
+        return name
+
+
+class Wish(serializers.Serializer[Any]):
+    """What to run. Parameters are checked at admission: unfit ones make an execution that `failed`."""
+
+    action_ref = VisibleRef(Action, resource="actions")
+    parameters = Map(required=False, allow_null=True)
+    env_vars = serializers.DictField(child=Text(allow_blank=True), required=False, allow_null=True)
+    permission_set_refs = serializers.ListField(child=Text(), required=False, allow_null=True)
+    worker_pool = PoolName(required=False, allow_null=True)
+    worker_selector = Map(required=False, allow_null=True)
+
+
+class ExecuteView(View):
+    resource = "actions"
+    permission_map = {"post": "execute"}
+
+    @extend_schema(request=Wish, responses={201: ExecutionDetail}, operation_id="executions_execute")
+    def post(self, request: Request) -> Response:
+        wish = Wish(data=request.data, context={"request": request})
+        wish.is_valid(raise_exception=True)
+        assert isinstance(request.user, Identity)
+        [row_id] = request_executions([wanted(wish.validated_data, request.user)])
+        execution = Execution.objects.select_related("enforcement").get(pk=row_id)
+        return answer(ExecutionDetail(execution).data, status=201)
+
+
+def wanted(values: dict[str, Any], caller: Identity) -> Wanted:
+    """Return what is to be made, once the caller may run the action with these rights."""
+    require(caller, "actions", "execute", values["action_ref"])
+    lent = values.get("permission_set_refs") or []
+    require_lendable(caller, lent, "permission_set_refs")
+    return Wanted(
+        action=values["action_ref"],
+        parameters=values.get("parameters") or {},
+        trace_id=current_trace_id(),
+        executor_id=caller.pk,
+        env_vars=values.get("env_vars"),
+        permission_set_refs=lent,
+        worker_pool=values.get("worker_pool"),
+        worker_selector=values.get("worker_selector"),
+    )

@@ -1,0 +1,73 @@
+"""How executions are shown; secret parameters only to those who may decrypt."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from attune_project.language.redaction import all_redacted, redacted
+from attune_project.rest.serializers import RowSerializer
+from executions.models import Action, Attempt, Execution
+
+ITEM_FIELDS = (
+    "id", "created", "updated", "rule_ref", "trigger_ref", "action", "action_ref", "parent", "executor",
+    "worker", "status", "status_reason", "worker_pool", "retry_count", "max_retries", "retry_reason",
+    "original_execution", "due_at", "trace_id", "scheduled_at", "started_at", "finished_at", "settled_at",
+)  # fmt: skip
+
+
+class ExecutionItem(RowSerializer):
+    """An execution in a list. Its query must have joined the enforcement."""
+
+    enforcement = serializers.SerializerMethodField()
+    workflow_def = serializers.SerializerMethodField()
+    workflow_task = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Execution
+        fields: tuple[str, ...] = (*ITEM_FIELDS, "enforcement", "workflow_def", "workflow_task")
+
+    def get_enforcement(self, execution: Execution) -> int | None:
+        enforcement = getattr(execution, "enforcement", None)
+        return enforcement.pk if enforcement else None
+
+    @extend_schema_field({"type": "integer", "nullable": True})
+    def get_workflow_def(self, execution: Execution) -> None:
+        return None  # workflows aren't built yet
+
+    @extend_schema_field({"type": "object", "nullable": True})
+    def get_workflow_task(self, execution: Execution) -> None:
+        return None
+
+
+class AttemptDetail(RowSerializer):
+    class Meta:
+        model = Attempt
+        fields = (
+            "id", "created", "updated", "number", "worker", "status", "result", "started_at", "finished_at",
+        )  # fmt: skip
+
+
+class ExecutionDetail(ExecutionItem):
+    """One execution. Context `include_secret_values` shows the secret parameters too."""
+
+    config = serializers.SerializerMethodField()
+    attempts = serializers.SerializerMethodField()
+
+    class Meta(ExecutionItem.Meta):
+        fields = (
+            *ExecutionItem.Meta.fields, "config", "env_vars", "result", "permission_set_refs",
+            "worker_selector", "worker_tolerations", "worker_affinity", "attempts",
+        )  # fmt: skip
+
+    @extend_schema_field({"type": "object", "additionalProperties": {}})
+    def get_config(self, execution: Execution) -> Any:
+        if self.context.get("include_secret_values"):
+            return execution.config
+        actions = Action.objects.filter(pk=execution.action_id or 0).values_list("param_schema", flat=True)
+        known = list(actions)
+        return redacted(known[0], execution.config) if known else all_redacted(execution.config)
+
+    @extend_schema_field(AttemptDetail(many=True))
+    def get_attempts(self, execution: Execution) -> Any:
+        return AttemptDetail(execution.attempts.order_by("number"), many=True).data

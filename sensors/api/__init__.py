@@ -1,0 +1,1 @@
+"""The REST API of triggers, sensors, events and webhooks."""

@@ -1,0 +1,170 @@
+"""Events over HTTP: report them, one or many, and look at them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.decorators import action
+from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from attune_project.identity.rbac import Caller, require
+from attune_project.rest.errors import body_of
+from attune_project.rest.filters import Ids, RowFilters, Texts
+from attune_project.rest.query import LARGEST
+from attune_project.rest.serializers import Document, Map, RowSerializer, Text
+from attune_project.rest.trace import current_trace_id
+from attune_project.rest.views import Listed, RowViewSet, Shown, answer
+from sensors.api.refusals import as_http
+from sensors.models import Event
+from sensors.recording import EventRefused, NewEvent, Recorded, record_event, record_events
+
+MOST_EVENTS = 1000
+# With its trigger's ref it must fit into one entry of a PostgreSQL index (2,704 bytes).
+LONGEST_KEY = 512
+OF_A_RULE = re.compile(r"rule_(\d{1,19})", re.ASCII)
+SHOWN = (
+    "id", "created", "updated", "trigger", "trigger_ref", "source", "source_ref", "rule", "rule_ref",
+    "decided_at", "ruleset_revision", "trace_id",
+)  # fmt: skip
+
+
+class EventDetail(RowSerializer):
+    class Meta:
+        model = Event
+        fields = (*SHOWN, "config", "payload")
+
+
+class EventItem(RowSerializer):
+    has_payload = serializers.BooleanField(read_only=True)
+
+    class Meta:
+        model = Event
+        fields = (*SHOWN, "has_payload")
+
+
+class EventBody(serializers.Serializer[Any]):
+    """A new event. `trigger_type` is another name of `trigger_ref`."""
+
+    trigger_ref = Text(max_length=255)
+    payload = Document(required=False, allow_null=True)
+    config = Map(required=False, allow_null=True)
+    trigger_instance_id = Text(required=False, allow_null=True, help_text="rule_<id>: for that rule alone")
+    dedup_key = Text(required=False, allow_null=True, max_length=LONGEST_KEY)
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("trigger_ref") is None and "trigger_type" in data:
+            data = {**data, "trigger_ref": data["trigger_type"]}
+        return super().to_internal_value(data)
+
+    def validate_trigger_instance_id(self, value: str | None) -> int | None:
+        found = OF_A_RULE.fullmatch(value or "")
+        if value is not None and (found is None or int(found[1]) > LARGEST):
+            raise serializers.ValidationError('Expected "rule_<id>", such as "rule_17".')
+        return int(found[1]) if found else None
+
+
+class ManyEventsBody(serializers.Serializer[Any]):
+    events = EventBody(many=True)
+
+
+class RecordedEvent(serializers.Serializer[Any]):
+    """What became of one of many: an id, or an error with its code."""
+
+    index = serializers.IntegerField()
+    id = serializers.IntegerField(required=False)
+    duplicate = serializers.BooleanField(required=False)
+    error = serializers.CharField(required=False)
+    code = serializers.CharField(required=False)
+
+
+class EventFilters(RowFilters):
+    trigger = Ids("trigger_id")
+    trigger_ref = Texts("trigger_ref")
+    rule = Ids("rule_id")
+    rule_ref = Texts("rule_ref")
+    source = Ids("source_id")
+    source_ref = Texts("source_ref")
+
+
+class EventViews(Listed, Shown, RowViewSet):
+    queryset = Event.objects.all()
+    resource = "events"
+    permission_map = {"bulk": "create"}
+    lookup_value_regex = "[0-9]+"
+    serializer_class = EventDetail
+    list_serializer_class = EventItem
+    filterset_class = EventFilters
+    ordering_fields = ("created", "id", "trigger_ref")
+
+    def get_queryset(self) -> QuerySet[Event]:
+        rows: QuerySet[Event] = super().get_queryset()
+        if self.action != "list":
+            return rows
+        has_payload = ExpressionWrapper(Q(payload__isnull=False), BooleanField())
+        return rows.only(*SHOWN).annotate(has_payload=has_payload)
+
+    @extend_schema(request=EventBody, responses={201: EventDetail, 200: EventDetail})
+    def create(self, request: Request) -> Response:
+        event = event_of(request.data, request.user)
+        try:
+            recorded = record_event(event)
+        except EventRefused as refused:
+            raise as_http(refused) from None
+        return self.show(Event.objects.get(pk=recorded.id), status=200 if recorded.duplicate else 201)
+
+    @extend_schema(request=ManyEventsBody, responses={201: RecordedEvent(many=True)}, filters=False)
+    @action(methods=["post"], detail=False, pagination_class=None)
+    def bulk(self, request: Request) -> Response:
+        """Record many; each stands alone, and the good ones are stored together."""
+        read = [event_or_refusal(member, request.user) for member in members_of(request.data)]
+        outcomes = iter(record_events([event for event in read if isinstance(event, NewEvent)]))
+        return answer(
+            [
+                {"index": index, **outcome_of(next(outcomes) if isinstance(one, NewEvent) else one)}
+                for index, one in enumerate(read)
+            ],
+            status=201,
+        )
+
+
+def event_of(body: Any, caller: Caller) -> NewEvent:
+    """Return what a body reports; raise what refuses it."""
+    serializer = EventBody(data=body)
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
+    require(caller, "events", "create", Event(trigger_ref=values["trigger_ref"]))
+    return NewEvent(
+        values["trigger_ref"],
+        payload=values.get("payload"),
+        config=values.get("config"),
+        rule_id=values.get("trigger_instance_id"),
+        dedup_key=values.get("dedup_key"),
+        trace_id=current_trace_id(),
+    )
+
+
+def event_or_refusal(body: Any, caller: Caller) -> NewEvent | APIException:
+    try:
+        return event_of(body, caller)
+    except (ValidationError, PermissionDenied) as refusal:
+        return refusal
+
+
+def members_of(body: Any) -> list[Any]:
+    members = body.get("events") if isinstance(body, dict) else None
+    if not isinstance(members, list):
+        raise ValidationError({"events": ["Expected a list of events."]})
+    if len(members) > MOST_EVENTS:
+        raise ValidationError({"events": [f"At most {MOST_EVENTS} at a time; these are {len(members)}."]})
+    return members
+
+
+def outcome_of(one: Recorded | EventRefused | APIException) -> dict[str, Any]:
+    if isinstance(one, Recorded):
+        return {"id": one.id, **({"duplicate": True} if one.duplicate else {})}
+    return body_of(as_http(one) if isinstance(one, EventRefused) else one)
