@@ -91,7 +91,7 @@ def _prepare(
     credentials = {"ATTUNE_ADMIN_LOGIN": chosen["login"], "ATTUNE_ADMIN_PASSWORD": chosen["password"]}
     result = folder.path / "prepared.json"
     result.unlink(missing_ok=True)
-    arguments = ["prepare", "--result", str(result), *(["--demo"] if demo else [])]
+    arguments = ["prepare", "--verbosity", "0", "--result", str(result), *(["--demo"] if demo else [])]
     code = supervisor.run(manage("prepare", {**environment, **credentials}, *arguments))
     if code != 0:
         raise LauncherError(f"preparing the database failed (exit code {code}): see the lines above.")
