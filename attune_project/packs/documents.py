@@ -155,7 +155,8 @@ class _Composer:
 
 
 def _line(event: events.Event) -> int:
-    return int(event.start_mark.line) + 1
+    mark = event.start_mark
+    return int(mark.line) + 1 if mark is not None else 1
 
 
 def _scalar(event: events.ScalarEvent) -> Any:

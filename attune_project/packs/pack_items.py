@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from attune_project.identity.grants import readable
 from attune_project.identity.models import Identity, PermissionSet
 from attune_project.identity.permission_sets import PermissionSetError, save_permission_set
-from attune_project.identity.rbac import allowed
+from attune_project.identity.rbac import holds
 
 from . import keys
 from .items import Item, Kind, store
@@ -35,29 +36,27 @@ def load_permission_set(item: Item) -> None:
     row = PermissionSet.objects.filter(ref=item.ref).first()
     if row is not None and all(getattr(row, name) == value for name, value in item.values.items()):
         return
-    may_assign("", item.by)
+    refuse_escalation("grants", [item.values["grants"]], item.by)
     try:
         save_permission_set(item.pack, {"ref": item.ref, **item.values})
     except PermissionSetError as error:
         keys.refuse("", error.details)
 
 
-def may_assign(path: str, by: Identity | None) -> None:
-    """Refuse that a person's pack hands out rights, unless the person manages them anyway."""
-    if by is not None and not allowed(by, "permissions", "manage"):
+def refuse_escalation(path: str, wanted: Iterable[Any], by: Identity | None) -> None:
+    """Refuse that a person's pack hands out grants which the person doesn't hold."""
+    if by is not None and not all(holds(by, readable(grants)) for grants in wanted):
         raise ItemError(path, "Permission denied: permissions:assign")
 
 
 def named_permission_sets(path: str, refs: Iterable[str] | None, by: Identity | None) -> None:
     """Refuse permission sets that aren't there or that the person may not hand out."""
     wanted = list(refs or ())
-    if not wanted:
-        return
-    may_assign(path, by)
-    known = set(PermissionSet.objects.filter(ref__in=wanted).values_list("ref", flat=True))
+    known = dict(PermissionSet.objects.filter(ref__in=wanted).values_list("ref", "grants")) if wanted else {}
     for index, ref in enumerate(wanted):
         if ref not in known:
             raise ItemError(f"{path}[{index}]", f"no permission set {ref!r}")
+    refuse_escalation(path, known.values(), by)
 
 
 def runtime_named(name: str, pack: str) -> Runtime:

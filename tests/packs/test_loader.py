@@ -365,7 +365,7 @@ def test_a_person_hands_out_no_rights_by_a_pack(shop, nobody):
     report = shop.load(owner=nobody)
 
     assert [warning.reason for warning in report.warnings] == [
-        "Permission denied: permissions:assign",
+        "grants: Permission denied: permissions:assign",
         "permission_set_refs: Permission denied: permissions:assign",
     ]
     assert not PermissionSet.objects.filter(ref="shop.p").exists()
