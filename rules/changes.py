@@ -25,6 +25,17 @@ def save_rule(rule: Rule, *, by: Identity | None = None) -> Rule:
     return rule
 
 
+def locked_rule(rule_id: int) -> Rule | None:
+    """Return a rule as it is now, to be changed in the caller's transaction; None when it is gone.
+
+    The lock is that of the rule set, which every change takes first: two changes of one rule follow each
+    other, and neither undoes the other by writing what it had read before.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM ruleset_revision WHERE id = 1 FOR UPDATE")
+    return Rule.objects.select_related("pack", "trigger", "action").filter(pk=rule_id).first()
+
+
 def set_enabled(rule: Rule, enabled: bool, *, by: Identity | None = None) -> Rule:
     """Enable or disable a rule; a rule that is so already stays untouched."""
     if rule.enabled != enabled:
