@@ -56,7 +56,7 @@ ATTUNE_LEASE_SECONDS = env.number("ATTUNE_LEASE_SECONDS", 20, minimum=3)
 ATTUNE_HEARTBEAT_SECONDS = env.number("ATTUNE_HEARTBEAT_SECONDS", 2, minimum=0.1)
 ATTUNE_POLLS = env.flag("ATTUNE_POLLS", True)
 ATTUNE_POLL_SECONDS = env.number("ATTUNE_POLL_SECONDS", 2, minimum=0.1)
-ATTUNE_PROBE_SECONDS = env.number("ATTUNE_PROBE_SECONDS", 10, minimum=0.5)
+ATTUNE_PROBE_SECONDS = env.number("ATTUNE_PROBE_SECONDS", 4, minimum=0.5)
 ATTUNE_PROBE_LATE_SECONDS = env.number("ATTUNE_PROBE_LATE_SECONDS", 25, minimum=1)
 ATTUNE_PUBLISH_TIMEOUT = env.number("ATTUNE_PUBLISH_TIMEOUT", 3, minimum=0.1)
 ATTUNE_NO_WORKER_SECONDS = env.number("ATTUNE_NO_WORKER_SECONDS", 300, minimum=1)
@@ -201,6 +201,7 @@ SPECTACULAR_SETTINGS = {
     "TITLE": "Attune",
     "DESCRIPTION": "Event-driven automation: events, rules, enforcements, executions.",
     "VERSION": VERSION,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_INCLUDE_SCHEMA": False,
     "POSTPROCESSING_HOOKS": [],  # the default one names each enum apart, and half of ours are called status
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],

@@ -11,6 +11,7 @@ from unfold.forms import AdminPasswordChangeForm
 
 from .admin_access import MANAGED, RbacInline, RbacModelAdmin
 from .admin_forms import ChangedIdentity, NewIdentity, PermissionSetForm
+from .giving import within_reach
 from .grants import readable
 from .models import (
     Identity,
@@ -41,6 +42,7 @@ class AssignmentInline(RbacInline):
             held = [
                 one.pk for one in PermissionSet.objects.all() if holds(request.user, readable(one.grants))
             ]
+            options["label"] = "Permission set"
             options["queryset"] = PermissionSet.objects.filter(pk__in=held)
         return super().formfield_for_foreignkey(db_field, request, **options)
 
@@ -93,8 +95,8 @@ class IdentityAdmin(RbacModelAdmin, UserAdmin):  # type: ignore[misc]
         return (*self.readonly_fields, *extra)
 
     def may(self, request: HttpRequest, what: str, row: Any = None) -> bool:
-        """Keep everybody else's hands, and their password form, off the first administrator."""
-        if what != "view" and row is not None and row.is_superuser and not request.user.is_superuser:
+        """Keep hands, and the password form, off those who have rights that the caller lacks."""
+        if what != "view" and row is not None and not within_reach(request.user, row):
             return False
         return super().may(request, what, row)
 

@@ -19,6 +19,14 @@ class Login(serializers.Serializer[Any]):
     password = Text(max_length=1024, trim_whitespace=False)
 
 
+class SelfRegistration(serializers.Serializer[Any]):
+    """Length is the only rule of passwords."""
+
+    login = Text(min_length=3, max_length=255)
+    password = Text(min_length=8, max_length=128, trim_whitespace=False)
+    display_name = Text(required=False, allow_null=True, max_length=255)
+
+
 class Refresh(serializers.Serializer[Any]):
     refresh_token = Text(max_length=8192)
 

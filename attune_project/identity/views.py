@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from django.conf import settings
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,7 +16,7 @@ from attune_project.rest.views import View, answer, as_map, writable_nulls
 
 from .logins import log_in
 from .models import Identity
-from .serializers import Login, Me, MyChanges, Refresh, Tokens
+from .serializers import Login, Me, MyChanges, Refresh, SelfRegistration, Tokens
 from .tokens import issue_pair, rotate
 
 
@@ -26,6 +29,20 @@ class LoginView(View):
         body.is_valid(raise_exception=True)
         values: dict[str, Any] = body.validated_data
         identity = log_in(values["login"], values["password"], client_address(request))
+        return answer(Tokens(issue_pair(identity)).data)
+
+
+class RegisterView(View):
+    permission = OPEN
+
+    @extend_schema(request=SelfRegistration, responses=Tokens, operation_id="auth_register")
+    def post(self, request: Request) -> Response:
+        if not settings.ATTUNE_SELF_REGISTRATION:
+            raise PermissionDenied("Self-registration is off.")
+        body = SelfRegistration(data=request.data)
+        body.is_valid(raise_exception=True)
+        with transaction.atomic():
+            identity = Identity.objects.create_user(**body.validated_data)
         return answer(Tokens(issue_pair(identity)).data)
 
 

@@ -9,6 +9,8 @@ class BrowsableRenderer(BrowsableAPIRenderer):
     HTML forms would list every row of each foreign key.
     """
 
+    template = "attune/api.html"
+
     def show_form_for_method(self, view, method, request, obj):  # type: ignore[no-untyped-def]
         if getattr(view, "swagger_fake_view", False):
             return False

@@ -26,6 +26,7 @@ def test_a_browser_gets_a_page(browser, make_pack):
     page = answer.content.decode()
     assert answer.status_code == 200
     assert "rest_framework/css/bootstrap.min.css" in page
+    assert "Attune</title>" in page
     assert "<b>bold</b>" not in page
 
 
