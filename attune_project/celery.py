@@ -1,12 +1,13 @@
 """The Celery application: made from the table of messages and the settings."""
 
 import os
+import warnings
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging
 from django.conf import settings
 
-from attune_project.messaging import broker, declare, pools, topology
+from attune_project.messaging import broker, declare, pools, ticker, topology
 from attune_project.messaging.consumer import Ticks
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "attune_project.settings")
@@ -16,6 +17,12 @@ app = Celery("attune")
 @setup_logging.connect
 def keep_our_logging(**_: object) -> None:
     """Keep Celery from replacing the logging that settings have configured."""
+
+
+@beat_init.connect
+def tick_in_beat(**_: object) -> None:
+    """Start beat's own clock (probes, counts, alerts): a beat has no worker blueprint to start it."""
+    ticker.start("beat")
 
 
 def configure() -> None:
@@ -68,6 +75,9 @@ def configure() -> None:
     # opens a database connection of its own.
     app.conf.CELERY_DB_REUSE_MAX = 10**9
 
+
+# `./attune up` says so itself, once; Celery says it in ten lines for every service.
+warnings.filterwarnings("ignore", message=r"[\s\S]*superuser privileges")
 
 configure()
 app.steps["worker"].add(Ticks)

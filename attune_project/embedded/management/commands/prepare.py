@@ -24,7 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--result", type=Path, help="write who the first administrator is to this file")
 
     def handle(self, *, demo: bool, result: Path | None, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=options["verbosity"], stdout=self.stdout)
+        call_command("migrate", verbosity=0, interactive=False)
         administrator = json.loads(self._output_of("ensure_admin"))
         self._declare()
         for pack in (settings.BASE_DIR / "attune_project/packs/core", *([DEMO] if demo else [])):
