@@ -14,6 +14,7 @@ from typing import IO
 from .manifest import NAME
 
 MOST_FILES = 10_000
+DEEPEST = 50
 LARGEST = 100 * 1024 * 1024
 # Headers of members, padding to blocks and the end of the archive.
 LARGEST_STREAM = LARGEST + MOST_FILES * 2048 + 64 * 1024
@@ -76,8 +77,10 @@ def _unpack_members(archive: tarfile.TarFile, target: Path) -> None:
 
 def _safe(member: tarfile.TarInfo) -> PurePosixPath:
     path = PurePosixPath(member.name)
-    if path.is_absolute() or ".." in path.parts or "\\" in member.name or "\0" in member.name:
+    if path.is_absolute() or ".." in path.parts or "\\" in member.name:
         raise ArchiveError(f"{member.name[:200]!r} leads out of the pack")
+    if not member.name.isprintable() or len(path.parts) > DEEPEST:
+        raise ArchiveError(f"{member.name[:200]!a} isn't a name for a file")
     if not (member.isdir() or (member.isreg() and not member.issparse())):
         raise ArchiveError(f"{member.name[:200]!r} is a link or a device; packs hold files and folders only")
     return path

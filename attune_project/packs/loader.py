@@ -5,12 +5,13 @@ ones (made through the API) stay. What an operator sets on a row (`enabled`, `co
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from django.db import DatabaseError, transaction
+from django.db import DataError, IntegrityError, transaction
 
 from attune_project.identity.models import Identity
 
@@ -78,9 +79,13 @@ def load_pack(folder: Path, *, owner: Identity | None = None) -> Report:
 
 
 def _save_pack(columns: dict[str, Any], folder: Path, owner: Identity | None) -> Pack:
-    """Store the pack's row and lock it, so that two loads of one pack take turns."""
+    """Store the pack's row and lock it, so that two loads of one pack take turns.
+
+    The lock leaves alone who only points at the pack: a rule that is being saved holds the counter of rules,
+    which this load will want.
+    """
     new = {name: columns[name] for name in ("label", "version")} | {"owner": owner}
-    pack, _ = Pack.objects.select_for_update().get_or_create(ref=columns["ref"], defaults=new)
+    pack, _ = Pack.objects.select_for_update(no_key=True).get_or_create(ref=columns["ref"], defaults=new)
     columns["config"] = {**columns["config"], **pack.config}
     store(pack, {**columns, "storage_path": str(folder), "checksum": checksum(folder)})
     return pack
@@ -91,7 +96,7 @@ def checksum(folder: Path) -> str:
     total = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if _counts(path.relative_to(folder)) and path.is_file():
-            total.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
+            total.update(os.fsencode(path.relative_to(folder)) + f"\0{path.stat().st_size}\0".encode())
             with path.open("rb") as file:
                 while chunk := file.read(1 << 20):
                     total.update(chunk)
@@ -114,7 +119,7 @@ class _Load:
     def __init__(self, pack: Pack, folder: Path, kind: Kind, report: Report, owner: Identity | None) -> None:
         self.pack, self.folder, self.kind, self.report, self.owner = pack, folder, kind, report, owner
         self.seen: dict[str, str] = {}
-        self.unreadable = False
+        self.unreadable = ""  # a file that names an item which nobody can read
 
     def load_files(self) -> None:
         for path in sorted((self.folder / self.kind.folder).glob("*")):
@@ -123,27 +128,32 @@ class _Load:
 
     def delete_vanished(self) -> None:
         """Delete what no file names any more; an unreadable file may be the one that does."""
-        if self.unreadable:
-            return
-        gone = [row for row in self.kind.rows(self.pack) if row.ref not in self.seen]
+        own = [row for row in self.kind.rows(self.pack) if not getattr(row, "is_adhoc", False)]
+        gone = [row for row in own if row.ref not in self.seen]
+        if gone and self.unreadable:
+            refs = ", ".join(row.ref for row in gone)
+            return self._warn(self.unreadable, 1, f"may be one of {refs}: so none of them was deleted")
         for row in gone:
-            if not getattr(row, "is_adhoc", False):
-                self.report.deleted.setdefault(self.kind.folder, []).append(row.ref)
-                self.kind.remove(row, self.owner)
+            self.report.deleted.setdefault(self.kind.folder, []).append(row.ref)
+            self.kind.remove(row, self.owner)
+        return None
 
     def _load_file(self, path: Path) -> None:
-        name = f"{self.kind.folder}/{path.name}"
+        name = f"{self.kind.folder}/{path.name.encode(errors='replace').decode()}"
         try:
             document = self._read(path)
-            ref = keys.own_ref("ref", document.values.get("ref"), self.pack.ref)
         except DocumentError as error:
-            self.unreadable = True
-            self._warn(name, error.line, error.reason)
+            self.unreadable = name
+            return self._warn(name, error.line, error.reason)
+        if document.values.get("ref") is None:  # no item; or the one that its name says, until it is mended
+            self.seen.setdefault(f"{self.pack.ref}.{path.stem}", name)
+            return self._warn(name, 1, "ref: is required")
+        try:
+            ref = keys.own_ref("ref", document.values["ref"], self.pack.ref)
         except ItemError as error:
-            self.unreadable = True
-            self._warn(name, document.line("ref"), str(error))
-        else:
-            self._load_document(name, document, ref)
+            self.unreadable = name
+            return self._warn(name, document.line("ref"), str(error))
+        return self._load_document(name, document, ref)
 
     def _read(self, path: Path) -> Document:
         if not path.resolve().is_relative_to(self.folder):
@@ -159,7 +169,7 @@ class _Load:
                 remarks = list(self._store(document, ref))
         except ItemError as error:
             return self._warn(name, document.line(error.path), str(error))
-        except DatabaseError as error:
+        except (DataError, IntegrityError) as error:
             return self._warn(name, 1, f"the database refuses it: {str(error).splitlines()[0]}")
         self.report.loaded.setdefault(self.kind.folder, []).append(ref)
         for remark in remarks:

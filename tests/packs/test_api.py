@@ -1,4 +1,5 @@
 import io
+import random
 import tarfile
 
 import pytest
@@ -8,9 +9,12 @@ from django.test.utils import CaptureQueriesContext
 
 from attune_project.packs.config import MARKER
 from attune_project.packs.models import Pack
-from executions.models import Action
-from rules.models import Rule
-from sensors.models import Trigger
+from executions.models import Action, Execution
+from rules.enforcing import enforce_pending
+from rules.matching import match_pending
+from rules.models import Rule, RuleVersion
+from sensors.models import Event, Trigger
+from sensors.recording import NewEvent, record_event
 from tests.packs.conftest import ACTION, RULE, TRIGGER
 
 URL = "/api/v1/packs"
@@ -194,6 +198,20 @@ def test_deleting_a_pack_deletes_what_is_in_it(api, shop):
         assert not model.objects.filter(ref__startswith="shop").exists()
 
 
+def test_history_keeps_its_refs(api, shop):
+    shop.load()
+    event = record_event(NewEvent("shop.order", {"id": 1})).id
+    match_pending(10)
+    enforce_pending(10)
+
+    api.delete(f"{URL}/shop")
+
+    execution = Execution.objects.get(enforcement__event_id=event)
+    assert (execution.action_ref, execution.rule_ref) == ("shop.ship", "shop.ship_orders")
+    assert Event.objects.get(pk=event).trigger_ref == "shop.order"
+    assert RuleVersion.objects.filter(rule_ref="shop.ship_orders").count() == 2
+
+
 def test_the_core_pack_stays(api, core):
     answer = api.delete(f"{URL}/core")
 
@@ -230,6 +248,12 @@ def test_an_upload_is_unpacked_and_loaded(api, core, packs_dir):
     assert data["pack"]["source_type"] == "upload"
     assert (packs_dir / "shop/actions/ship.yaml").read_text() == ACTION
     assert Rule.objects.get(ref="shop.ship_orders").enabled
+
+
+def test_a_large_upload_goes_by_way_of_the_disk(api, core, packs_dir):
+    answer = upload(api, archive(lib__noise=random.Random(1).randbytes(3 * 2**20).hex()))
+
+    assert answer.status_code == 201
 
 
 def test_nothing_temporary_is_left(api, core, packs_dir):

@@ -52,6 +52,12 @@ def test_a_name_that_leads_out_is_refused(tmp_path, name):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\udcff", "a/" * 2000 + "x"])
+def test_a_name_that_is_none_is_refused(tmp_path, name):
+    with pytest.raises(ArchiveError, match="isn't a name for a file"):
+        unpack(packed(member(name, b"1"), format=tarfile.GNU_FORMAT), tmp_path)
+
+
 @pytest.mark.parametrize(
     "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE]
 )

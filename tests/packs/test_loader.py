@@ -1,4 +1,6 @@
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from attune_project.identity.models import PermissionSet
 from attune_project.packs.loader import PackError, load_pack
@@ -276,7 +278,33 @@ def test_a_file_that_went_bad_does_not_delete_its_item(shop):
     report = shop.load()
 
     assert report.deleted == {}
+    assert [str(warning) for warning in report.warnings] == [
+        "actions/ship.yaml:2: not YAML: did not find expected node content",
+        "actions/ship.yaml:1: may be one of shop.ship: so none of them was deleted",
+    ]
     assert Action.objects.filter(ref="shop.ship").exists()
+
+
+def test_a_file_without_a_ref_keeps_the_item_of_its_name_only(shop):
+    shop.write("actions/pack.yaml", ACTION.replace("shop.ship", "shop.pack"))
+    shop.load()
+    shop.write("actions/ship.yaml", "settings: {}\n")
+    shop.remove("actions/pack.yaml")
+
+    report = shop.load()
+
+    assert str(report.warnings[0]) == "actions/ship.yaml:1: ref: is required"
+    assert report.deleted == {"actions": ["shop.pack"]}
+
+
+def test_two_loads_do_not_wait_for_rules_that_are_being_saved(shop):
+    shop.load()
+
+    with CaptureQueriesContext(connection) as queries:
+        shop.load()
+
+    assert [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"]]
+    assert not [query["sql"] for query in queries if "FOR UPDATE" in query["sql"]]
 
 
 def test_what_an_operator_switched_off_stays_off(shop):
