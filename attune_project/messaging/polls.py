@@ -10,6 +10,7 @@ from attune_project.service import current_service
 
 log = structlog.get_logger(__name__)
 SERVICES = ("sensor", "executor", "worker")
+_begun: set[str] = set()
 
 
 def poll(step: OwedStep, older_than: float | None = None) -> int:
@@ -37,4 +38,12 @@ def poll_all() -> None:
     """Poll every step of this service."""
     if settings.ATTUNE_POLLS:
         for step in steps.of_service(current_service()):
+            _begin(step)
             poll(step)
+
+
+def _begin(step: OwedStep) -> None:
+    """Note at this process's first poll that the step is behind: what waited for its start was not lost."""
+    if step.name not in _begun:
+        steps.note_full_claim(step.name)
+        _begun.add(step.name)

@@ -69,3 +69,16 @@ def test_repairs_add_up(step):
         polls.poll(step)
 
     assert Step.objects.get(name="match").repairs == 2
+
+
+def test_what_waited_for_this_process_to_start_is_no_repair(monkeypatch):
+    monkeypatch.setenv("ATTUNE_SERVICE", "sensor")
+    monkeypatch.setattr(polls, "_begun", set())
+    steps._noted.clear()
+    event = old_event()
+
+    polls.poll_all()
+
+    event.refresh_from_db()
+    assert event.status == "decided"
+    assert Step.objects.get(name="match").repairs == 0
