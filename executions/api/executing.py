@@ -1,6 +1,5 @@
 """Run an action now."""
 
-import re
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -14,22 +13,10 @@ from attune_project.identity.references import VisibleRef, require_lendable
 from attune_project.rest.serializers import Map, Text
 from attune_project.rest.trace import current_trace_id
 from attune_project.rest.views import View, answer
+from executions.api.fields import PoolName
 from executions.api.shapes import ExecutionDetail
 from executions.models import Action, Execution
 from executions.requesting import Wanted, request_executions
-
-# A pool's name is part of a routing key and of a queue's name.
-POOL = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-class PoolName(Text):
-    default_error_messages = {"pool": "Expected at most 64 letters, digits, _ and -."}
-
-    def to_internal_value(self, data: Any) -> str:
-        name = super().to_internal_value(data)
-        if not POOL.fullmatch(name):
-            self.fail("pool")
-        return name
 
 
 class Wish(serializers.Serializer[Any]):

@@ -1,0 +1,19 @@
+"""Fields that several bodies have."""
+
+import re
+from typing import Any
+
+from attune_project.rest.serializers import Text
+
+# A pool's name is part of a routing key and of a queue's name.
+POOL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class PoolName(Text):
+    default_error_messages = {"pool": "Expected at most 64 letters, digits, _ and -."}
+
+    def to_internal_value(self, data: Any) -> str:
+        name = super().to_internal_value(data)
+        if not POOL.fullmatch(name):
+            self.fail("pool")
+        return name
