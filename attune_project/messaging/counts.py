@@ -19,7 +19,7 @@ def add(name: str, label: str, outcome: str, amount: int = 1) -> None:
         _counter[name, label, outcome] += amount
 
 
-@every(2, thread="counts")
+@every(2, thread="probes")
 def flush() -> int:
     """Add what was counted since the last flush to `message_count`; return the number of counters."""
     with _lock:

@@ -147,7 +147,7 @@ class PublisherThread(threading.Thread):
 
     def _attempt(self, letter: Letter) -> tuple[str | None, str]:
         try:
-            self._publish(letter)
+            self._publish_afresh(letter)
         except Unroutable as problem:
             log.error("message has no queue", message_type=letter.message.name, reason=str(problem))
             return str(problem), "unroutable"
@@ -156,6 +156,23 @@ class PublisherThread(threading.Thread):
             return f"broker unreachable: {self._reason}", "failed"
         self._pause = 0.0
         return None, "ok"
+
+    def _publish_afresh(self, letter: Letter) -> None:
+        """Publish; when a connection that was open fails, try once more on a new one.
+
+        A connection that idles can be long gone (a restarted broker, a firewall): that is no outage.
+        """
+        was_open = self._producer is not None
+        try:
+            self._publish(letter)
+        except Unroutable:
+            raise
+        except Exception as problem:
+            if not was_open:
+                raise
+            log.info("publishing again on a new connection", reason=str(problem))
+            self._close()
+            self._publish(letter)
 
     def _publish(self, letter: Letter) -> None:
         body, headers, properties = compose(letter)

@@ -99,6 +99,24 @@ def test_while_the_broker_is_away_messages_are_counted_and_dropped_at_once(monke
     assert all("nobody there" in error for error in errors)
 
 
+def test_a_connection_that_has_died_meanwhile_is_replaced_at_once(monkeypatch):
+    thread = PublisherThread()
+    thread._producer = object()
+    tries = []
+
+    def refuse_first(letter):
+        tries.append(thread._producer)
+        if thread._producer is not None:
+            raise ConnectionResetError("the broker was restarted")
+
+    monkeypatch.setattr(thread, "_publish", refuse_first)
+    errors = []
+    thread._deliver(Letter(EVENT_CREATED, [1], done=errors.append))
+
+    assert len(tries) == 2
+    assert errors == [None]
+
+
 def test_an_unroutable_message_is_an_outcome_of_its_own(monkeypatch):
     counted = []
     monkeypatch.setattr(publishing.counts, "add", lambda *what: counted.append(what))
