@@ -1,53 +1,29 @@
 """Real servers: a fresh database and a fresh virtual host for each module."""
 
-import os
-import shlex
-import socket
-import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
-from tests.integration.spine import SERVICES, Spine
+from tests.integration.servers import free_port, fresh_database, fresh_vhost, rabbitmqctl
+from tests.integration.spine import Spine
 
-
-def rabbitmqctl(*arguments: str) -> str:
-    """Run rabbitmqctl against the test broker."""
-    command = [*shlex.split(os.environ["ATTUNE_TEST_RABBITMQCTL"]), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=90).stdout
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+__all__ = ["free_port", "rabbitmqctl"]
 
 
 @pytest.fixture(scope="module")
 def database_url() -> Iterator[str]:
     """A database of this module's own on the full PostgreSQL."""
-    server = os.environ["ATTUNE_TEST_DATABASE_URL"]
-    name = f"spine_{uuid.uuid4().hex[:10]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
-    yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+    with fresh_database() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
 def broker_url() -> Iterator[str]:
     """A virtual host of this module's own on the real RabbitMQ."""
-    server = urlsplit(os.environ["ATTUNE_TEST_BROKER_URL"])
-    name = f"spine-{uuid.uuid4().hex[:10]}"
-    rabbitmqctl("add_vhost", name)
-    rabbitmqctl("set_permissions", "-p", name, server.username or "guest", ".*", ".*", ".*")
-    yield urlunsplit(server._replace(path=f"/{name}"))
-    rabbitmqctl("delete_vhost", name)
+    with fresh_vhost() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -63,10 +39,7 @@ def spine(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPathF
 @pytest.fixture
 def running(spine: Spine) -> Spine:
     """The same with every service running."""
-    missing = [
-        name for name in SERVICES if name not in spine.processes or spine.processes[name].poll() is not None
-    ]
-    spine.start(*missing)
+    spine.start(*spine.missing())
     return spine
 
 

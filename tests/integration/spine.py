@@ -42,11 +42,16 @@ class Spine:
 
     # -- commands ------------------------------------------------------------------------------
 
-    def manage(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    def manage(
+        self, *arguments: str, check: bool = True, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, check=check, timeout=120,
+            cwd=ROOT, env={**self.environment, **settings}, capture_output=True, text=True, check=False,
+            timeout=120,
         )  # fmt: skip
+        assert not (check and done.returncode), f"manage.py {' '.join(arguments)}: {done.stderr[-4000:]}"
+        return done
 
     def prepare(self) -> None:
         """Migrate, declare the topology, load the core pack and a rule for the tests."""
@@ -65,16 +70,18 @@ class Spine:
     def start(self, *names: str, sabotage: str | None = None, **settings: str) -> None:
         """Start services and wait until each is ready."""
         for name in names:
-            self._launch(name, sabotage, settings)
+            self.launch(name, sabotage, **settings)
         for name in names:
             self._await_ready(name)
 
-    def _launch(self, name: str, sabotage: str | None, settings: dict[str, str]) -> None:
+    def launch(self, name: str, sabotage: str | None = None, **settings: str) -> None:
+        """Start a service without waiting for it, as a supervisor does."""
         ready = self._ready_file(name)
         ready.unlink(missing_ok=True)
-        command = [sys.executable, "manage.py", "service", name, "--port", str(self.port)]
+        service = name.partition(":")[0]  # worker:2 is a second worker
+        command = [sys.executable, "manage.py", "service", service, "--port", str(self.port)]
         if sabotage:
-            command = [sys.executable, "-m", "tests.integration.sabotage", sabotage, name]
+            command = [sys.executable, "-m", "tests.integration.sabotage", sabotage, service]
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
@@ -115,6 +122,18 @@ class Spine:
     def stop(self) -> None:
         self.terminate(*list(self.processes))
 
+    def restart(self, name: str, sabotage: str | None = None) -> None:
+        """End a service in good order and start it again, perhaps broken."""
+        self.terminate(name)
+        self.start(name, sabotage=sabotage)
+
+    def missing(self) -> list[str]:
+        """Return the services that do not run."""
+        return [name for name in SERVICES if name not in self.processes or not self.alive(name)]
+
+    def alive(self, name: str) -> bool:
+        return self.processes[name].poll() is None
+
     def log(self, name: str) -> str:
         path = self.folder / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
@@ -130,9 +149,23 @@ class Spine:
     def one(self, statement: str, *parameters: Any) -> Any:
         return self.sql(statement, parameters)[0][0]
 
+    def token(self) -> str:
+        """Return an access token of the first administrator, who is made if need be."""
+        login = {"ATTUNE_ADMIN_LOGIN": "admin", "ATTUNE_ADMIN_PASSWORD": "integration"}
+        self.manage("ensure_admin", **login)
+        return self.manage("issue_token").stdout.strip()
+
     def get(self, path: str) -> tuple[int, str]:
+        return self._request(path)
+
+    def post(self, path: str, body: Any, token: str) -> tuple[int, str]:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        return self._request(path, data=json.dumps(body).encode(), headers=headers)
+
+    def _request(self, path: str, **options: Any) -> tuple[int, str]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", **options)
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -151,9 +184,15 @@ class Spine:
     def repairs(self) -> int:
         return int(self.one("SELECT COALESCE(sum(repairs), 0) FROM step"))
 
-    def alerts(self) -> list[str]:
+    def last_event(self) -> int:
+        return int(self.one("SELECT COALESCE(max(id), 0) FROM event"))
+
+    def alerts(self, after: int = 0) -> list[str]:
+        """Return what the alerts since an event say."""
         rows = self.sql(
-            "SELECT payload ->> 'summary' FROM event WHERE trigger_ref = 'core.alert' ORDER BY id"
+            "SELECT payload ->> 'summary' FROM event"
+            " WHERE trigger_ref = 'core.alert' AND id > %s ORDER BY id",
+            [after],
         )
         return [row[0] for row in rows]
 

@@ -1,0 +1,124 @@
+"""Servers of a test's own: a fresh database, a fresh virtual host, a Valkey, a whole RabbitMQ."""
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+
+from attune_project.embedded.valkey import Valkey
+from tests.integration.spine import ROOT, until
+
+
+def rabbitmqctl(*arguments: str) -> str:
+    """Run rabbitmqctl against the test broker."""
+    return Control(os.environ["ATTUNE_TEST_RABBITMQCTL"])(*arguments)
+
+
+@dataclass(frozen=True)
+class Control:
+    """`rabbitmqctl` of one node."""
+
+    command: str
+
+    def __call__(self, *arguments: str) -> str:
+        command = [*shlex.split(self.command), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=90).stdout
+
+
+def live_bindings(control: Control, vhost: str) -> set[tuple[str, ...]]:
+    """Return every binding to an exchange of Attune, as (exchange, routing key, queue)."""
+    lines = control(
+        "-q", "list_bindings", "-p", vhost, "source_name", "routing_key", "destination_name",
+        "--no-table-headers",
+    ).splitlines()  # fmt: skip
+    return {tuple(line.split("\t")) for line in lines if line.startswith("attune.")}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def fresh_database() -> Iterator[str]:
+    """Yield the address of an empty database on the full PostgreSQL."""
+    server = os.environ["ATTUNE_TEST_DATABASE_URL"]
+    name = f"spine_{uuid.uuid4().hex[:10]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
+
+@contextmanager
+def fresh_vhost() -> Iterator[str]:
+    """Yield the address of an empty virtual host on the real RabbitMQ."""
+    server = urlsplit(os.environ["ATTUNE_TEST_BROKER_URL"])
+    name = f"spine-{uuid.uuid4().hex[:10]}"
+    rabbitmqctl("add_vhost", name)
+    rabbitmqctl("set_permissions", "-p", name, server.username or "guest", ".*", ".*", ".*")
+    try:
+        yield urlunsplit(server._replace(path=f"/{name}"))
+    finally:
+        rabbitmqctl("delete_vhost", name)
+
+
+@contextmanager
+def fresh_valkey() -> Iterator[str]:
+    """Yield the address of the embedded broker, on a socket of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="valkey-"))  # pytest's folders are too long for a socket
+    valkey = Valkey(folder / "data", folder)
+    program = valkey.program()
+    valkey.prepare()
+    process = subprocess.Popen(program.argv, env=program.env, cwd=program.cwd)
+    try:
+        assert until(valkey.ready, 10, step=0.05)
+        yield valkey.url
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+        shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A RabbitMQ that a test may stop and wipe."""
+
+    url: str
+    control: Control
+
+
+@contextmanager
+def own_rabbitmq(folder: Path) -> Iterator[Node]:
+    """Start a RabbitMQ that nobody else uses, in the way of CI."""
+    exports = folder / "services.sh"
+    with (folder / "services.log").open("wb") as log:
+        process = subprocess.Popen([ROOT / ".ci" / "services", exports], stdout=log, stderr=log)
+    try:
+        assert until(lambda: exports.exists() or process.poll() is not None, 90, step=0.2)
+        assert exports.exists(), (folder / "services.log").read_text()
+        yield _node(exports.read_text())
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def _node(exports: str) -> Node:
+    values = dict(
+        shlex.split(line)[1].split("=", 1) for line in exports.splitlines() if line.startswith("export ")
+    )
+    return Node(values["ATTUNE_TEST_BROKER_URL"], Control(values["ATTUNE_TEST_RABBITMQCTL"]))
