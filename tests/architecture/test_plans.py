@@ -1,0 +1,94 @@
+"""Every polling and claiming query uses its partial index on tables that are full of what is done."""
+
+import json
+
+import pytest
+from django.db import connection
+
+from attune_project.messaging import steps
+from executions import lifecycle
+from rules import enforcing, matching
+from sensors import timers
+
+DONE = 20_000
+FILL = f"""
+INSERT INTO event (trigger_ref, status, decided_at, trace_id)
+SELECT 'x.y', 'decided', now(), gen_random_uuid() FROM generate_series(1, {DONE});
+INSERT INTO enforcement (rule_ref, trigger_ref, event_id, rule_id, status, rule_version, trace_id,
+                         resolved_at)
+SELECT 'x.y', 'x.y', n, 1, 'processed', 1, gen_random_uuid(), now() FROM generate_series(1, {DONE}) n;
+INSERT INTO execution (action_ref, status, trace_id, scheduled_at, started_at, finished_at, settled_at)
+SELECT 'x.y', 'completed', gen_random_uuid(), now(), now(), now(), now() FROM generate_series(1, {DONE});
+ANALYZE event; ANALYZE enforcement; ANALYZE execution;
+"""
+
+
+@pytest.fixture
+def full_tables(db):
+    with connection.cursor() as cursor:
+        cursor.execute(FILL)
+
+
+def plan_of(statement: str, parameters: object) -> str:
+    """Return the plan of a statement as text, without running it."""
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN (FORMAT JSON) " + statement, parameters)
+        plan = cursor.fetchone()[0]
+    return plan if isinstance(plan, str) else json.dumps(plan)
+
+
+QUERIES = {
+    "match": (matching._CLAIM, [500], "event_new_idx", "event"),
+    "enforce": (enforcing._CLAIM, [500], "enforcement_owed_idx", "enforcement"),
+    "claim": (
+        lifecycle._CLAIM, [None, "{}", 1, ["core.echo"], True, 200, 1, 20],
+        "execution_scheduled_idx", "execution",
+    ),
+    "admit": (lifecycle._ADMIT, [200], "execution_requested_idx", "execution"),
+    "expire": (lifecycle._EXPIRE, [200], "execution_leased_idx", "execution"),
+    "unplaceable": (lifecycle._UNPLACEABLE, [300, 20, 200, "300"], "execution_scheduled_idx", "execution"),
+    "settle": (lifecycle._SETTLE, [500], "execution_unsettled_idx", "execution"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("full_tables")
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_claim_uses_its_partial_index(name):
+    statement, parameters, index, table = QUERIES[name]
+
+    plan = plan_of(statement, parameters)
+
+    assert f'"Index Name": "{index}"' in plan
+    assert not scans_whole(plan, table)
+
+
+@pytest.mark.usefixtures("full_tables")
+@pytest.mark.parametrize("step", steps.every(), ids=lambda step: step.name)
+def test_a_poll_uses_a_partial_index(step):
+    statement = (
+        f"SELECT count(*) FROM (SELECT 1 FROM {step.table} WHERE {step.owed}"
+        f" AND {step.since} < now() - make_interval(secs => %s) LIMIT %s) owed"
+    )
+
+    plan = plan_of(statement, [2, 1000])
+
+    assert not scans_whole(plan, step.table)
+
+
+def test_the_timers_that_are_due_are_found_by_their_index(db):
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+
+    plan = plan_of(timers.CLAIM, {"now": None, "limit": 100})
+
+    assert '"Index Name": "timer_due_idx"' in plan
+
+
+def scans_whole(plan: str, table: str) -> bool:
+    """Return whether a plan reads a table from end to end."""
+
+    def walk(node: dict) -> bool:
+        here = node.get("Node Type") == "Seq Scan" and node.get("Relation Name") == table
+        return here or any(walk(child) for child in node.get("Plans", []))
+
+    return walk(json.loads(plan)[0]["Plan"])
