@@ -1,6 +1,5 @@
 """How a pack's triggers and sensors are loaded."""
 
-import secrets
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from attune_project.packs.items import Item, Kind, store
 from attune_project.packs.keys import ItemError, Key
 from attune_project.packs.models import Pack
 from attune_project.packs.pack_items import runtime_named
+from sensors.changes import delete_trigger, new_webhook_key
 from sensors.models import Sensor, Trigger
 
 WEBHOOK_KEYS = {
@@ -85,10 +85,6 @@ def load_sensor(item: Item) -> list[str]:
     return _remarks(item.folder, row)
 
 
-def new_webhook_key() -> str:
-    return f"wh_{secrets.token_hex(16)}"
-
-
 def refuse_adhoc(row: Any) -> None:
     """Keep a pack from taking over what somebody made through the API."""
     if row.pk is not None and row.is_adhoc:
@@ -121,7 +117,7 @@ def _sensor_rows(pack: Pack) -> Iterable[Sensor]:
 
 
 def _remove_trigger(row: Trigger, by: Identity | None) -> None:
-    row.delete()
+    delete_trigger(row)
 
 
 def _remove_sensor(row: Sensor, by: Identity | None) -> None:

@@ -55,8 +55,17 @@ class PackItemBody(RowSerializer):
         if self.instance:
             refuse_moving(self.instance, attrs)
         else:
-            refuse_foreign_ref(attrs["ref"], attrs["pack"].ref)
+            pack = attrs.get("pack")
+            refuse_foreign_ref(attrs["ref"], pack.ref if pack else future_pack(attrs["ref"]))
         return attrs
+
+
+def future_pack(ref: str) -> str:
+    """Return the pack that a ref begins with; no pack of that name need be there."""
+    pack, dot, _ = ref.partition(".")
+    if not dot or not keys.PACK_REF.fullmatch(pack):
+        raise ValidationError({"ref": ["Expected <pack>.<name>, in lower case."]})
+    return pack
 
 
 def refuse_foreign_ref(ref: str, pack: str) -> None:
