@@ -25,6 +25,11 @@ def problems_of(
     )
 
 
+def problems_of_question(*, conditions: Any, action_params: Any) -> Problems:
+    """Return the problems of conditions and templates alone, where no trigger and no action is named."""
+    return _of_conditions(conditions) | _of_templates(action_params)
+
+
 def _of_conditions(conditions: Any) -> Problems:
     try:
         compile_conditions(conditions)

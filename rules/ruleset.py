@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from attune_project.language.conditions import ConditionError, Conditions, compile_conditions
 from django.db import connection
 
+from attune_project.language.conditions import ConditionError, Conditions, compile_conditions
 from attune_project.language.templates import Template, TemplateError, compile_template
 from rules.models import RuleType
 

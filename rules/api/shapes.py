@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models.fields.json import KeyTextTransform
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -68,7 +69,8 @@ def _action_of(enforcement: Enforcement) -> Action | None:
     if enforcement.rule_id is None:
         return None
     version = RuleVersion.objects.filter(rule_id=enforcement.rule_id, number=enforcement.rule_version)
-    return Action.objects.filter(ref__in=version.values("definition__action_ref")).first()
+    named = version.order_by().values_list(KeyTextTransform("action_ref", "definition"))
+    return Action.objects.filter(ref__in=named).first()
 
 
 class ClauseShape(serializers.Serializer[Any]):
