@@ -1,0 +1,71 @@
+"""The rules as a matcher uses them."""
+
+from attune_project.packs.models import Pack
+from rules import ruleset
+from rules.changes import delete_rule, save_rule, set_enabled
+
+
+def refs():
+    return [rule.ref for rule in ruleset.current().by_trigger.get("demo.alarm", [])]
+
+
+def test_enabled_rules_with_their_version_and_pack(make_rule, pack):
+    pack.config = {"limit": 2}
+    pack.save()
+    rule = make_rule(trigger_params={"room": "a"})
+    make_rule("demo.off", enabled=False)
+
+    compiled = ruleset.current().by_id[rule.pk]
+
+    assert refs() == ["demo.rule"]
+    assert (compiled.version, compiled.pack_ref, compiled.backstop) == (1, "demo", False)
+    assert (compiled.pack_config, compiled.trigger_params) == ({"limit": 2}, {"room": "a"})
+
+
+def test_standard_rules_stand_before_backstops(make_rule):
+    make_rule("demo.net", type="backstop")
+    make_rule("demo.first")
+
+    assert refs() == ["demo.first", "demo.net"]
+
+
+def test_an_unchanged_set_is_one_small_query(make_rule, django_assert_num_queries):
+    make_rule()
+    first = ruleset.current()
+
+    with django_assert_num_queries(1):
+        assert ruleset.current() is first
+
+
+def test_every_change_is_seen(make_rule):
+    rule = make_rule()
+    seen = [refs()]
+    set_enabled(rule, False)
+    seen.append(refs())
+    set_enabled(rule, True)
+    seen.append(refs())
+    delete_rule(rule)
+    seen.append(refs())
+
+    assert seen == [["demo.rule"], [], ["demo.rule"], []]
+
+
+def test_a_change_of_a_pack_s_settings_is_seen(make_rule):
+    rule = make_rule()
+    ruleset.current()
+    pack = Pack.objects.get()
+    pack.config = {"limit": 9}
+    pack.save()
+
+    assert ruleset.current().by_id[rule.pk].pack_config == {"limit": 9}
+
+
+def test_a_rule_that_does_not_compile_stays(make_rule):
+    rule = make_rule()
+    rule.conditions = [{"field": "a", "operator": "near"}]
+    save_rule(rule)
+
+    compiled = ruleset.current().by_id[rule.pk]
+
+    assert compiled.conditions is None
+    assert "conditions[0].operator" in compiled.broken
