@@ -110,9 +110,6 @@ def exact_counts(table: str) -> dict[str, float]:
     found = {}
     with connection.cursor() as cursor:
         for status in UNDER_WAY[table]:
-            among = (
-                "IN ('running', 'canceling') AND status = " if status in ("running", "canceling") else "= "
-            )
             cursor.execute(
                 f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE status = '{status}'"  # noqa: S608
                 f" LIMIT {MOST_COUNTED}) under_way"
