@@ -72,14 +72,22 @@ class ManyEventsBody(serializers.Serializer[Any]):
     events = EventBody(many=True)
 
 
-class RecordedEvent(serializers.Serializer[Any]):
-    """What became of one of many: an id, or an error with its code."""
-
-    index = serializers.IntegerField()
-    id = serializers.IntegerField(required=False)
-    duplicate = serializers.BooleanField(required=False)
-    error = serializers.CharField(required=False)
-    code = serializers.CharField(required=False)
+# What became of each of many: an id, or an error with its code.
+RECORDED = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "index": {"type": "integer"},
+            "id": {"type": "integer"},
+            "duplicate": {"type": "boolean"},
+            "error": {"type": "string"},
+            "code": {"type": "string"},
+            "details": {"type": "object"},
+        },
+        "required": ["index"],
+    },
+}
 
 
 class EventFilters(RowFilters):
@@ -117,7 +125,7 @@ class EventViews(Listed, Shown, RowViewSet):
             raise as_http(refused) from None
         return self.show(Event.objects.get(pk=recorded.id), status=200 if recorded.duplicate else 201)
 
-    @extend_schema(request=ManyEventsBody, responses={201: RecordedEvent(many=True)}, filters=False)
+    @extend_schema(request=ManyEventsBody, responses={(201, "application/json"): RECORDED}, filters=False)
     @action(methods=["post"], detail=False, pagination_class=None)
     def bulk(self, request: Request) -> Response:
         """Record many; each stands alone, and the good ones are stored together."""

@@ -449,3 +449,15 @@ def test_changing_needs_credentials_and_a_right(stranger, client_of, nobody, pat
 
 def test_an_execution_is_made_by_its_own_route_only(api, db):
     assert api.post(URL, {}, format="json").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "page", ["/executions", "/executions/{id}", "/executions/stats", "/actions", "/actions/demo.sleep"]
+)
+def test_a_browser_gets_a_page(api, make_execution, page):
+    row_id = make_execution().pk
+
+    answer = api.get("/api/v1" + page.format(id=row_id), headers={"Accept": "text/html"})
+
+    assert answer.status_code == 200
+    assert "demo.sleep" in answer.content.decode() or page.endswith("stats")

@@ -316,3 +316,13 @@ def test_a_database_that_is_away_is_503_without_a_word_about_it(api, trigger):
 
     assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
     assert "10.0.0.7" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("path", ["", "/{id}"])
+def test_a_browser_gets_a_page(api, trigger, path):
+    row_id = post(api, trigger_ref="demo.alarm", payload={"level": 1}).json()["data"]["id"]
+
+    answer = api.get(URL + path.format(id=row_id), headers={"Accept": "text/html"})
+
+    assert answer.status_code == 200
+    assert "demo.alarm" in answer.content.decode()

@@ -393,3 +393,13 @@ def test_a_hidden_pack_is_not_built_into(client_of, identity_with, pack):
 
     assert client.post(URL, BODY, format="json").status_code == 404
     assert not Trigger.objects.exists()
+
+
+@pytest.mark.parametrize("path", ["", "/enabled", "/demo.alarm", "/demo.alarm/webhooks/config"])
+def test_a_browser_gets_a_page(api, make_trigger, path):
+    make_trigger()
+
+    answer = api.get(URL + path, headers={"Accept": "text/html"})
+
+    assert answer.status_code == 200
+    assert "demo.alarm" in answer.content.decode()
