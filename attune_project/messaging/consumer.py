@@ -1,6 +1,7 @@
 """Celery's consumer, as Attune needs it."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from celery.worker.consumer.tasks import Tasks
 from attune_project.messaging import declare, ticker
 from attune_project.messaging.consuming import consuming
 from attune_project.service import current_service
+
+LONGEST_PAUSE = 5.0
 
 
 class DeadLetters(bootsteps.StartStopStep):
@@ -88,3 +91,10 @@ class AttuneConsumer(Consumer):
         default_steps = [
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in str(step)
         ] + [DeadLetters, Flush, Ready]
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect, trying every few seconds: kombu's pauses grow to 30 s, which would outlast the outage."""
+        conn.ensure_connection = partial(
+            conn.ensure_connection, interval_start=0.5, interval_step=0.5, interval_max=LONGEST_PAUSE
+        )
+        return super().ensure_connected(conn)

@@ -63,7 +63,11 @@ class Proxy:
         await asyncio.sleep(0.1)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back, forth = await asyncio.open_connection(*self._target)
+        try:
+            back, forth = await asyncio.open_connection(*self._target)
+        except OSError:  # the real one is away
+            writer.transport.abort()
+            return
         self._writers |= {writer, forth}
         await asyncio.gather(self._pump(reader, forth), self._pump(back, writer))
         self._writers -= {writer, forth}
