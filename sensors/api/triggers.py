@@ -18,7 +18,7 @@ from attune_project.packs.models import Pack
 from attune_project.rest.filters import Flag, RowFilters, Search, Texts
 from attune_project.rest.serializers import RowSerializer
 from attune_project.rest.views import Catalogue, Listed, RowViewSet
-from sensors.api.webhook_routes import WebhookRoutes
+from sensors.api.webhook_routes import WebhookRoutes, webhook_path
 from sensors.changes import delete_trigger, set_enabled
 from sensors.models import Trigger
 
@@ -44,8 +44,7 @@ class TriggerItem(RowSerializer):
         return trigger.webhook_key if allowed(user, "triggers", "update", trigger) else None
 
     def get_webhook_url(self, trigger: Trigger) -> str | None:
-        key = self.get_webhook_key(trigger)
-        return key and f"/api/v1/webhooks/{key}"
+        return webhook_path(self.get_webhook_key(trigger))
 
 
 class TriggerDetail(TriggerItem):

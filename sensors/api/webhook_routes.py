@@ -87,3 +87,8 @@ def regenerated(trigger: Trigger) -> Trigger:
     if not trigger.webhook_enabled:
         raise BadRequest(f"The webhook of {trigger.ref} isn't enabled; enable it first.")
     return changes.regenerate_webhook_key(trigger)
+
+
+def webhook_path(key: str | None) -> str | None:
+    """Return where a webhook is posted to."""
+    return key and f"/api/v1/webhooks/{key}"
