@@ -105,7 +105,7 @@ def total_of(rows: QuerySet[Any] | Sequence[Any]) -> tuple[int, bool]:
     """Return how many rows there are, and whether that is an estimate."""
     if not isinstance(rows, QuerySet):
         return len(rows), False
-    counted = rows.order_by()[: EXACT_TOTAL + 1].count()
+    counted = rows.order_by().values("pk")[: EXACT_TOTAL + 1].count()
     if counted <= EXACT_TOTAL:
         return counted, False
     return max(planned_rows(rows.order_by()), counted), True
