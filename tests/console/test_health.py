@@ -46,8 +46,10 @@ def test_a_bad_token_is_ignored(stranger):
     assert stranger.get("/health").status_code == 200
 
 
-@pytest.mark.django_db(transaction=True)
-def test_ready_on_a_migrated_database(stranger):
+@pytest.mark.django_db
+def test_ready_on_a_migrated_database(stranger, answers):
+    answers("missing", readiness.missing_migrations())
+
     response = stranger.get("/health/ready")
 
     assert (response.status_code, response.json()) == (200, {"status": "ok"})
