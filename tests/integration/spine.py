@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -180,6 +181,11 @@ class Spine:
         """Return the red checks and their reasons."""
         checks = self.health()["checks"]
         return {name: check.get("reason", "") for name, check in checks.items() if check["status"] != "ok"}
+
+    def red_metrics(self) -> list[str]:
+        """Return the checks that /metrics shows as red."""
+        page = self.get("/metrics")[1]
+        return re.findall(r'^attune_check_ok\{check="(.+)"\} 0\.0$', page, re.MULTILINE)
 
     def repairs(self) -> int:
         return int(self.one("SELECT COALESCE(sum(repairs), 0) FROM step"))
