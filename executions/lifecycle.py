@@ -9,7 +9,7 @@ parameter can miss the partial index.
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -207,12 +207,19 @@ def finish(ended: Sequence[Ended]) -> list[int]:
     return [row[0] for row in changed]
 
 
-def renew(worker_id: int) -> dict[uuid.UUID, str]:
-    """Renew every lease of a worker process; return the status by lease token (cancels come back so)."""
+def renew(worker_id: int, tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Renew the leases that a worker process still works under; return the status of each by its token.
+
+    Only those: a claim whose answer was lost on the way, or an end that could not be stored, would
+    otherwise be kept alive by a process that knows nothing of it. Cancels come back as `canceling`.
+    """
+    if not tokens:
+        return {}
     rows = _rows(
         "UPDATE execution SET lease_expires_at = clock_timestamp() + make_interval(secs => %s)"
-        " WHERE worker_id = %s AND status IN ('running', 'canceling') RETURNING lease_token, status",
-        [settings.ATTUNE_LEASE_SECONDS, worker_id],
+        " WHERE worker_id = %s AND status IN ('running', 'canceling') AND lease_token = ANY(%s)"
+        " RETURNING lease_token, status",
+        [settings.ATTUNE_LEASE_SECONDS, worker_id, list(tokens)],
     )
     return dict(rows)
 
@@ -346,7 +353,6 @@ WITH picked AS (
       AND NOT EXISTS (
           SELECT 1 FROM worker w
           WHERE w.worker_role = 'action' AND w.pool IS NOT DISTINCT FROM x.worker_pool
-            AND w.status IN ('active', 'busy')
             AND w.last_heartbeat > clock_timestamp() - make_interval(secs => %s)
             AND COALESCE(x.worker_selector, '{}') <@ COALESCE(w.capabilities -> 'labels', '{}'))
     ORDER BY x.id LIMIT %s FOR UPDATE OF x SKIP LOCKED
@@ -362,10 +368,14 @@ RETURNING x.id, x.status, x.worker_pool
 
 
 def fail_unplaceable(limit: int) -> int:
-    """Fail what has been scheduled for long with no live worker that matches. Busy workers never count."""
+    """Fail what has been scheduled for long while no worker that matches gave a sign of life.
+
+    Busy workers never count, nor does one that has only just ended: another may be about to start. Who
+    calls this must have looked for as long itself, or an outage of the database looks like no worker.
+    """
     seconds = settings.ATTUNE_NO_WORKER_SECONDS
     with transaction.atomic():
-        changed = _rows(_UNPLACEABLE, [seconds, settings.ATTUNE_LEASE_SECONDS, limit, f"{seconds:g}"])
+        changed = _rows(_UNPLACEABLE, [seconds, seconds, limit, f"{seconds:g}"])
         announce(changed)
     return len(changed)
 

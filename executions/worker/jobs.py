@@ -2,14 +2,16 @@
 
 from typing import Any
 
+import structlog
 from django.conf import settings
 
 from attune_project.language import schemas
 from executions.lifecycle import Claimed, Ended
-from executions.runners import Control, Job, Outcome, RunnerSettings, run
+from executions.runners import Control, Job, NotAWorker, Outcome, RunnerSettings, run
 from executions.runners.environment import permitted
 from executions.runners.result import failed
 
+log = structlog.get_logger(__name__)
 DEFAULT_TIMEOUT = 300.0
 SHORTEST_SECRET = 6
 
@@ -58,9 +60,19 @@ def _secrets(schema: Any, config: dict[str, Any]) -> tuple[str, ...]:
 
 def perform(claimed: Claimed, control: Control, host: RunnerSettings) -> Ended:
     """Run a claimed execution to its end; whatever goes wrong is in the answer."""
+    try:
+        outcome = _outcome(claimed, control, host)
+    except NotAWorker:
+        raise
+    except Exception as problem:  # one that can't even be begun must not take its batch along
+        log.exception("execution could not be begun", execution=claimed.id)
+        reason = f"{claimed.action_ref} could not be begun: {type(problem).__name__}: {problem}"
+        return Ended(claimed.id, claimed.token, "failed", {"error": reason, "succeeded": False})
+    return Ended(claimed.id, claimed.token, outcome.status, outcome.result)
+
+
+def _outcome(claimed: Claimed, control: Control, host: RunnerSettings) -> Outcome:
     job = job_of(claimed)
     if claimed.action is None:
-        outcome: Outcome = failed(f"Action {claimed.action_ref} does not exist any more", job)
-    else:
-        outcome = run(job, control, host)
-    return Ended(claimed.id, claimed.token, outcome.status, outcome.result)
+        return failed(f"Action {claimed.action_ref} does not exist any more", job)
+    return run(job, control, host)

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import threading
 import time
 import uuid
 
@@ -23,11 +24,12 @@ from executions.runners import RUNNERS, Control, RunnerSettings, sweep
 from executions.runners.builtin.runner import INLINE
 from executions.runners.builtin.ssrf import parse_allowed
 from executions.worker.jobs import perform, runner_settings
+from executions.worker.results import store_soon
 from executions.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
 INLINE_BATCH = 200
-LEASE_MARGIN = 5.0  # a worker that cannot renew stops its actions this long before the lease ends
+LEASE_MARGIN = 5.0  # an action whose lease can't be renewed is killed this long before its end
 
 
 class WorkerProcess:
@@ -37,8 +39,11 @@ class WorkerProcess:
         self._host = host or runner_settings()
         self.slots = Slots(slots or settings.ATTUNE_WORKER_SLOTS, self._host, self.fill_slots)
         self.draining = False
+        self.cordoned = False
+        self._ended = False
+        self._pulse = threading.Lock()
+        self._mind = threading.Lock()
         self._row = self._register()
-        self._renewed = time.monotonic()
         self._claimant = Claimant(self._row.pk, self._row.pool, json.dumps(self._row.capabilities["labels"]))
 
     @property
@@ -70,14 +75,14 @@ class WorkerProcess:
         instant = self.run_instant(min(limit, INLINE_BATCH))
         slotted = self.fill_slots()
         if not self.slots.free:
-            self._pass_on()
+            self.pass_on()
         more = instant == min(limit, INLINE_BATCH)
         return limit if more else instant + slotted
 
     def run_instant(self, limit: int) -> int:
         """Claim and run builtin actions that end at once: one statement to claim, one for the results."""
         claimed = lifecycle.claim(self._claimant, limit, instant_entrypoints(), inline=True)
-        lifecycle.finish([perform(one, Control(), self._host) for one in claimed])
+        store_soon([perform(one, Control(), self._host) for one in claimed])
         return len(claimed)
 
     def fill_slots(self) -> int:
@@ -86,21 +91,28 @@ class WorkerProcess:
             return 0
         reserved = self.slots.reserve()
         claimed: list[lifecycle.Claimed] = []
+        until = time.monotonic() + settings.ATTUNE_LEASE_SECONDS
         try:
             if reserved:
                 claimed = lifecycle.claim(self._claimant, reserved, instant_entrypoints(), inline=False)
         finally:
-            self.slots.fill(reserved, claimed)
-        if self.slots.free:
-            consuming.resume()
+            self.slots.fill(reserved, claimed, until)
+            self._mind_consuming()
         return len(claimed)
 
-    def _pass_on(self) -> None:
-        """Without a free slot: stop consuming, and ring for whoever has one if there is more to run.
+    def _mind_consuming(self) -> None:
+        """Consume while there is a free slot. Asked at each change and at each heartbeat, from any thread."""
+        with self._mind:
+            if self.slots.busy < self.slots.size and not self.cordoned:
+                consuming.resume()
+            else:
+                consuming.pause()
+
+    def pass_on(self) -> None:
+        """Ring for whoever has a free slot, if there is more to run than this process can take.
 
         What waits for a slot waits by design, so polls are told that this step is behind.
         """
-        consuming.pause()
         waiting = self._waiting_ids()
         if waiting:
             steps.note_full_claim("run")
@@ -117,34 +129,48 @@ class WorkerProcess:
 
     def heartbeat(self) -> None:
         """Renew the leases, learn of cancels, and say that this process lives."""
-        try:
-            leases = lifecycle.renew(self.worker_id)
+        with self._pulse:
+            if self._ended:
+                return
+            self._renew()
             self._beat(WorkerStatus.ACTIVE if self.slots.free else WorkerStatus.BUSY)
-        except Exception:
-            if time.monotonic() - self._renewed > settings.ATTUNE_LEASE_SECONDS - LEASE_MARGIN:
-                self.slots.stop_all("lost")
-            raise
-        self._renewed = time.monotonic()
-        self.slots.apply(leases)
+        if not self.draining:
+            self._mind_consuming()
         if not self.slots.free:
             steps.note_full_claim("run")
+
+    def _renew(self) -> None:
+        """Renew what the slots hold now: what is claimed in the meantime has a fresh lease."""
+        asked = self.slots.tokens()
+        until = time.monotonic() + settings.ATTUNE_LEASE_SECONDS
+        self.slots.apply(asked, lifecycle.renew(self.worker_id, asked), until)
+
+    def fence(self) -> None:
+        """Kill what nobody can renew any more, before its lease ends: without asking the database."""
+        self.slots.fence(min(LEASE_MARGIN, settings.ATTUNE_LEASE_SECONDS / 4))
 
     def _beat(self, status: WorkerStatus) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "UPDATE worker SET last_heartbeat = clock_timestamp(), status = %s, updated = now(),"
-                " meta = meta || jsonb_build_object('running', %s) WHERE id = %s",
+                " meta = meta || jsonb_build_object('running', %s) WHERE id = %s RETURNING cordoned",
                 [status.value, self.slots.busy, self._row.pk],
             )
+            row = cursor.fetchone()
+        if row is None:
+            log.error("this worker's row is gone; it claims nothing", worker=self._row.name)
+        self.cordoned = row is None or bool(row[0])
 
     def stop(self) -> None:
         """Stop claiming, wait for what runs, then kill it and hand it back as a lost worker's."""
         self.draining = True
         if not self.slots.wait(settings.ATTUNE_DRAIN_SECONDS):
-            self.slots.stop_all("shutdown")
+            self.slots.stop_all()
             self.slots.wait(self._host.kill_grace + 2)
-        lifecycle.release(self.worker_id)
-        self._beat(WorkerStatus.INACTIVE)
+        with self._pulse:  # no heartbeat may come after and renew what is handed back
+            self._ended = True
+            lifecycle.release(self.worker_id)
+            self._beat(WorkerStatus.INACTIVE)
 
 
 def instant_entrypoints() -> list[str]:
@@ -177,6 +203,12 @@ def take(limit: int) -> int:
 def waits_by_design() -> bool:
     """No free slot: what is scheduled waits for one."""
     return _process is None or _process.draining or not _process.slots.free
+
+
+@every(0.5, services=("worker",), thread="fence")
+def fence() -> None:
+    if _process is not None:
+        _process.fence()
 
 
 @every(lambda: float(settings.ATTUNE_HEARTBEAT_SECONDS), services=("worker",), thread="leases")

@@ -3,18 +3,26 @@
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 import structlog
 from django.db import connections
 
-from executions import lifecycle
-from executions.lifecycle import Claimed, Ended
+from executions.lifecycle import Claimed
 from executions.runners import Control, RunnerSettings
 from executions.worker.jobs import perform
+from executions.worker.results import store
 
 log = structlog.get_logger(__name__)
-LONGEST_PAUSE = 2.0
+
+
+@dataclass
+class Held:
+    """A lease that a slot works under. `until` is its end by this process's clock, if never renewed."""
+
+    control: Control
+    until: float
 
 
 class Slots:
@@ -28,7 +36,7 @@ class Slots:
         self.size = size
         self._host = host
         self._freed = freed
-        self._running: dict[uuid.UUID, Control] = {}
+        self._running: dict[uuid.UUID, Held] = {}
         self._reserved = 0
         self._lock = threading.Lock()
 
@@ -39,16 +47,24 @@ class Slots:
             self._reserved += free
             return free
 
-    def fill(self, reserved: int, claimed: list[Claimed]) -> None:
-        """Start what was claimed on reserved slots, and give back the rest."""
-        controls = [(one, Control()) for one in claimed]
+    def fill(self, reserved: int, claimed: list[Claimed], until: float) -> None:
+        """Start what was claimed on reserved slots, under leases that last `until`; give back the rest."""
+        started = [(one, Control()) for one in claimed]
         with self._lock:
             self._reserved -= reserved
-            self._running.update({one.token: control for one, control in controls})
-        for one, control in controls:
-            threading.Thread(
-                target=self._run, args=(one, control), name=f"slot-{one.id}", daemon=True
-            ).start()
+            self._running.update({one.token: Held(control, until) for one, control in started})
+        for one, control in started:
+            self._start(one, control)
+
+    def _start(self, claimed: Claimed, control: Control) -> None:
+        thread = threading.Thread(
+            target=self._run, args=(claimed, control), name=f"slot-{claimed.id}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as problem:  # no more threads: the lease ends by itself
+            log.error("slot not started", execution=claimed.id, error=str(problem))
+            self._forget(claimed)
 
     @property
     def free(self) -> int:
@@ -60,23 +76,44 @@ class Slots:
         with self._lock:
             return len(self._running)
 
-    def apply(self, leases: dict[uuid.UUID, str]) -> None:
-        """Stop what is to be cancelled, and what is no longer ours."""
+    def tokens(self) -> list[uuid.UUID]:
+        """Return the leases that are worked under now."""
         with self._lock:
-            running = list(self._running.items())
-        for token, control in running:
-            status = leases.get(token)
-            if status == "canceling":
-                control.stop("cancelled")
-            elif status is None:
-                control.stop("lost")
+            return list(self._running)
 
-    def stop_all(self, reason: str) -> None:
-        """Stop every running job: `lost` when the leases can't be renewed, `shutdown` at the end."""
+    def apply(self, asked: Collection[uuid.UUID], leases: dict[uuid.UUID, str], until: float) -> None:
+        """Note which of the leases asked about were renewed `until`; stop what is cancelled or not ours.
+
+        What was claimed since the question is not in the answer, and is left alone.
+        """
         with self._lock:
-            controls = list(self._running.values())
+            held = {token: self._running[token] for token in asked if token in self._running}
+        for token, one in held.items():
+            if token not in leases:
+                one.control.stop("lost")
+                continue
+            one.until = until
+            if leases[token] == "canceling":
+                one.control.stop("cancelled")
+
+    def fence(self, margin: float) -> int:
+        """Stop what runs under a lease that ends within `margin` seconds; return how much that is.
+
+        Needs no database: an action must not go on once another worker may have been given it.
+        """
+        edge = time.monotonic() + margin
+        with self._lock:
+            ending = [one for one in self._running.values() if one.until < edge]
+        for one in ending:
+            one.control.stop("lost")
+        return len(ending)
+
+    def stop_all(self) -> None:
+        """Stop every running job, at the end of this process."""
+        with self._lock:
+            controls = [one.control for one in self._running.values()]
         for control in controls:
-            control.stop("lost" if reason == "lost" else "shutdown")
+            control.stop("shutdown")
 
     def wait(self, seconds: float) -> bool:
         """Wait until every slot is free; return whether that came to be in time."""
@@ -92,28 +129,19 @@ class Slots:
                 # At a shutdown or after a lost lease the end is not the action's own: nothing is stored,
                 # and the lease tells what becomes of it.
                 if control.reason not in ("shutdown", "lost"):
-                    store(ended)
+                    store([ended])
         finally:
-            with self._lock:
-                self._running.pop(claimed.token, None)
-            try:
-                self._freed()
-            finally:
-                connections.close_all()
+            self._forget(claimed)
+            self._claim_again()
 
+    def _forget(self, claimed: Claimed) -> None:
+        with self._lock:
+            self._running.pop(claimed.token, None)
 
-def store(ended: Ended) -> None:
-    """Store an end, trying again while the database is away; the lease decides whether it still counts."""
-    pause = 0.1
-    while True:
+    def _claim_again(self) -> None:
         try:
-            if not lifecycle.finish([ended]):
-                log.warning("result came after its lease", execution=ended.execution_id)
-            return
-        except Exception as problem:  # whatever it is, the result must not be dropped while the lease lives
-            log.warning("result not stored yet", execution=ended.execution_id, error=str(problem))
+            self._freed()
+        except Exception as problem:  # the database is away: the poll claims when it is back
+            log.warning("freed slot not filled", error=f"{type(problem).__name__}: {problem}")
+        finally:
             connections.close_all()
-            if pause > 60:
-                return
-            time.sleep(min(pause, LONGEST_PAUSE))
-            pause *= 2

@@ -223,7 +223,7 @@ def test_cancel_of_a_running_one_asks_its_worker(worker, request_one):
 
     assert lifecycle.cancel(execution.pk) == "canceling"
     assert lifecycle.cancel(execution.pk) == "canceling"
-    assert lifecycle.renew(worker.pk) == {claimed.token: "canceling"}
+    assert lifecycle.renew(worker.pk, [claimed.token]) == {claimed.token: "canceling"}
     assert end(claimed, "cancelled") == [execution.pk]
 
 
@@ -330,6 +330,18 @@ def test_waiting_for_a_busy_worker_never_fails(worker, request_one, settings):
             "UPDATE execution SET created = now() - interval '9 s', scheduled_at = now() - interval '9 s'"
         )
         cursor.execute("UPDATE worker SET last_heartbeat = now(), status = 'busy'")
+
+    assert lifecycle.fail_unplaceable(10) == 0
+
+
+def test_a_worker_that_has_only_just_ended_may_have_a_successor(worker, request_one, settings):
+    settings.ATTUNE_NO_WORKER_SECONDS = 60
+    request_one()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE execution SET created = now() - interval '90 s', scheduled_at = now() - interval '90 s'"
+        )
+        cursor.execute("UPDATE worker SET last_heartbeat = now() - interval '30 s', status = 'inactive'")
 
     assert lifecycle.fail_unplaceable(10) == 0
 

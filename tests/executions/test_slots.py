@@ -1,0 +1,200 @@
+"""Leases of the slots: what is renewed, what is stopped, and what is left to end."""
+
+import threading
+import time
+import uuid
+
+import pytest
+from django.db import DataError, OperationalError
+
+from executions import lifecycle
+from executions.models import Execution
+from executions.requesting import Wanted, request_executions
+from executions.runners import RunnerSettings
+from executions.worker import process as worker_process
+from executions.worker import results
+from executions.worker.process import WorkerProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def worker(db, worker_service):
+    process = WorkerProcess(RunnerSettings(kill_grace=0.2), slots=2)
+    yield process
+    process.slots.stop_all()
+    process.slots.wait(5)
+
+
+@pytest.fixture
+def request_sleep(make_action):
+    action = make_action("demo.sleep", entrypoint="sleep")
+
+    def make(count=1, seconds=60):
+        return request_executions([Wanted(action, {"seconds": seconds}, uuid.uuid4()) for _ in range(count)])
+
+    return make
+
+
+def wait_for(condition, seconds=5):
+    ends = time.monotonic() + seconds
+    while not condition() and time.monotonic() < ends:
+        time.sleep(0.02)
+    return condition()
+
+
+def reasons(worker):
+    return [one.control.reason for one in worker.slots._running.values()]
+
+
+def test_what_is_claimed_while_a_heartbeat_asks_is_left_alone(worker, request_sleep, monkeypatch):
+    """The answer of the database cannot name a lease that is younger than the question."""
+    renew = lifecycle.renew
+
+    def renew_then_claim(*asked):
+        answer = renew(*asked)
+        request_sleep(1)
+        worker.fill_slots()
+        return answer
+
+    monkeypatch.setattr(lifecycle, "renew", renew_then_claim)
+
+    worker.heartbeat()
+
+    assert reasons(worker) == [None]
+
+
+def test_a_claim_that_this_process_never_learned_of_is_not_kept_alive(worker, request_sleep):
+    """The answer to a claim can be lost on the way: its lease must end."""
+    request_sleep(1)
+    lifecycle.claim(worker._claimant, 1, worker_process.instant_entrypoints(), inline=False)
+    before = Execution.objects.get().lease_expires_at
+
+    worker.heartbeat()
+
+    assert Execution.objects.get().lease_expires_at == before
+
+
+def test_a_lease_that_is_about_to_end_unrenewed_stops_its_action_without_the_database(worker, request_sleep):
+    request_sleep(2)
+    worker.fill_slots()
+    first = next(iter(worker.slots._running.values()))
+    first.until = time.monotonic() + 1
+
+    worker.fence()
+
+    assert first.control.reason == "lost"
+    assert wait_for(lambda: reasons(worker) == [None])
+
+
+def test_a_heartbeat_after_the_end_renews_nothing(worker, request_sleep, settings):
+    settings.ATTUNE_DRAIN_SECONDS = 0
+    request_sleep(1)
+    worker.fill_slots()
+    worker.stop()
+    ended_at = Execution.objects.get().lease_expires_at
+
+    worker.heartbeat()
+
+    assert Execution.objects.get().lease_expires_at == ended_at
+    worker._row.refresh_from_db()
+    assert worker._row.status == "inactive"
+
+
+def test_a_slot_whose_claim_fails_lets_its_process_consume_again(worker, request_sleep, monkeypatch):
+    said = []
+    monkeypatch.setattr(worker_process.consuming, "pause", lambda: said.append("pause"))
+    monkeypatch.setattr(worker_process.consuming, "resume", lambda: said.append("resume"))
+    request_sleep(2, seconds=0.05)
+    worker.fill_slots()
+    monkeypatch.setattr(lifecycle, "claim", refusing(OperationalError("away")))
+
+    assert wait_for(lambda: worker.slots.busy == 0)
+    assert wait_for(lambda: said[-1:] == ["resume"])
+    assert "pause" in said
+
+
+def test_a_cordoned_worker_leaves_the_messages_to_others(worker, monkeypatch):
+    said = []
+    monkeypatch.setattr(worker_process.consuming, "pause", lambda: said.append("pause"))
+    monkeypatch.setattr(worker_process.consuming, "resume", lambda: said.append("resume"))
+    worker._row.cordoned = True
+    worker._row.save()
+
+    worker.heartbeat()
+
+    assert said == ["pause"]
+
+
+def refusing(problem, times=10**6):
+    left = [times]
+
+    def refuse(*args, **kwargs):
+        left[0] -= 1
+        if left[0] < 0:
+            return lifecycle_finish(*args, **kwargs)
+        raise problem
+
+    lifecycle_finish = lifecycle.finish
+    return refuse
+
+
+def test_an_end_is_stored_however_long_the_database_is_away(worker, request_sleep, monkeypatch):
+    monkeypatch.setattr(results, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(lifecycle, "finish", refusing(OperationalError("away"), times=30))
+    request_sleep(1, seconds=0.01)
+
+    worker.fill_slots()
+
+    assert wait_for(lambda: Execution.objects.get().status == "completed")
+
+
+def test_a_result_that_the_database_cannot_hold_is_a_failure_that_says_so(worker, request_sleep, monkeypatch):
+    monkeypatch.setattr(lifecycle, "finish", refusing(DataError("unsupported Unicode"), times=1))
+    request_sleep(1, seconds=0.01)
+
+    worker.fill_slots()
+
+    assert wait_for(lambda: Execution.objects.get().status == "failed")
+    assert Execution.objects.get().result["error"] == "The result could not be stored: DataError"
+
+
+def test_one_bad_result_of_a_batch_does_not_take_the_others_along(worker, make_action, monkeypatch):
+    action = make_action()
+    request_executions([Wanted(action, {"message": text}, uuid.uuid4()) for text in "ab"])
+    finish = lifecycle.finish
+
+    def refuse_a(ended):
+        if any(end.result.get("stdout") == "a" for end in ended):
+            raise DataError("bad")
+        return finish(ended)
+
+    monkeypatch.setattr(lifecycle, "finish", refuse_a)
+
+    worker.take(500)
+
+    assert wait_for(lambda: statuses() == ["failed", "completed"])
+
+
+def test_instant_ends_are_stored_without_holding_up_the_consumer(worker, make_action, monkeypatch):
+    request_executions([Wanted(make_action(), {}, uuid.uuid4())])
+    monkeypatch.setattr(lifecycle, "finish", refusing(OperationalError("away"), times=3))
+
+    worker.take(500)
+
+    assert [thread.name for thread in threading.enumerate()].count("results") == 1
+    assert wait_for(lambda: statuses() == ["completed"])
+
+
+def test_one_that_cannot_be_begun_does_not_take_its_batch_along(worker, make_action):
+    good, bad = make_action(), make_action("demo.bad", timeout_seconds=None)
+    ids = request_executions([Wanted(bad, {}, uuid.uuid4()), Wanted(good, {}, uuid.uuid4())])
+    Execution.objects.filter(pk=ids[0]).update(env_vars=["no", "object"])
+
+    worker.take(500)
+
+    assert statuses() == ["failed", "completed"]
+
+
+def statuses():
+    return list(Execution.objects.order_by("pk").values_list("status", flat=True))
