@@ -110,6 +110,8 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        # before the theme's: the banner stands on every page of the admin
+        "DIRS": [BASE_DIR / "attune_project" / "console" / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -210,7 +212,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
-UNFOLD = {"SITE_TITLE": "Attune", "SITE_HEADER": "Attune", "SHOW_HISTORY": False}
+UNFOLD = {
+    "SITE_TITLE": "Attune",
+    "SITE_HEADER": "Attune",
+    "SITE_SYMBOL": "bolt",
+    "SHOW_HISTORY": False,
+    "GLOBAL_CALLBACK": "attune_project.console.banner.admin_context",
+    "SIDEBAR": {"navigation": "attune_project.console.sidebar.navigation"},
+}
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
 X_FRAME_OPTIONS = "DENY"

@@ -56,7 +56,7 @@ class EnforcementDetail(RowSerializer):
 
     @extend_schema_field(ANY_MAP)
     def get_config(self, enforcement: Enforcement) -> dict[str, Any]:
-        return rendered_params(_action_of(enforcement), enforcement.config)
+        return rendered_params(action_of(enforcement), enforcement.config)
 
     @extend_schema_field({})
     def get_payload(self, enforcement: Enforcement) -> Any:
@@ -64,7 +64,7 @@ class EnforcementDetail(RowSerializer):
         return enforcement.payload if event is None else event.payload
 
 
-def _action_of(enforcement: Enforcement) -> Action | None:
+def action_of(enforcement: Enforcement) -> Action | None:
     """Return the action that the deciding version named, if it is still there."""
     if enforcement.rule_id is None:
         return None

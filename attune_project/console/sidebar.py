@@ -1,0 +1,65 @@
+"""The admin's navigation, in the order of the path: what happens, what is decided, what is done."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.urls import reverse
+
+Entry = tuple[str, str, str]  # title, app and model, icon
+GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    (
+        "Happens",
+        (
+            ("Triggers", "sensors_trigger", "bolt"),
+            ("Sensors", "sensors_sensor", "sensors"),
+            ("Events", "sensors_event", "notifications"),
+            ("Timers", "sensors_timer", "timer"),
+            ("Periodic tasks", "django_celery_beat_periodictask", "event_repeat"),
+        ),
+    ),
+    (
+        "Decides",
+        (
+            ("Rules", "rules_rule", "rule"),
+            ("Enforcements", "rules_enforcement", "call_split"),
+            ("Evaluations", "rules_ruleevaluation", "fact_check"),
+        ),
+    ),
+    (
+        "Does",
+        (
+            ("Actions", "executions_action", "play_circle"),
+            ("Executions", "executions_execution", "terminal"),
+        ),
+    ),
+    (
+        "House",
+        (
+            ("Packs", "packs_pack", "inventory_2"),
+            ("Workers", "packs_worker", "dns"),
+            ("Health", "console_healthcheck", "monitor_heart"),
+            ("Probes", "messaging_messageprobe", "network_ping"),
+            ("Steps", "messaging_step", "stairs"),
+            ("Dead letters", "messaging_deadletter", "mark_email_unread"),
+            ("Identities", "identity_identity", "group"),
+            ("Permission sets", "identity_permissionset", "key"),
+        ),
+    ),
+)
+
+
+def navigation(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the groups with those of their pages that the caller may see."""
+    seen = {
+        f"{model._meta.app_label}_{model._meta.model_name}"
+        for model, page in admin.site._registry.items()
+        if page.has_module_permission(request)
+    }
+    groups = [(title, [_item(entry) for entry in entries if entry[1] in seen]) for title, entries in GROUPS]
+    return [{"title": title, "separator": True, "items": items} for title, items in groups if items]
+
+
+def _item(entry: Entry) -> dict[str, Any]:
+    title, name, icon = entry
+    return {"title": title, "icon": icon, "link": reverse(f"admin:{name}_changelist")}
