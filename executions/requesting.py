@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from django.db import connection, transaction
 
 from attune_project.language import schemas
 from executions.lifecycle import announce
 from executions.models import Action, Status
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,19 @@ class Admission:
 
 
 def admit(wanted: Wanted) -> Admission:
-    """Fill in defaults and check the parameters; unfit ones make a run that has `failed`."""
+    """Fill in defaults and check the parameters; unfit ones make a run that has `failed`.
+
+    So does a schema that can't be applied: an exception would hold up every execution behind this one.
+    """
+    try:
+        return _admit(wanted)
+    except Exception as problem:
+        log.exception("parameters could not be checked", action_ref=wanted.action.ref)
+        reason = {"": [f"the schema can't be applied ({type(problem).__name__})"]}
+        return Admission(Status.FAILED, dict(wanted.parameters), _unfit(reason))
+
+
+def _admit(wanted: Wanted) -> Admission:
     schema = wanted.action.param_schema
     config = dict(wanted.parameters)
     if not schemas.is_empty(schema):

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
+
 from attune_project.language import schemas
 from attune_project.language.templates import TemplateError
 from rules.models import Outcome
 from rules.ruleset import CompiledRule, Ruleset
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,15 @@ def candidates(event: Seen, ruleset: Ruleset) -> list[CompiledRule]:
     if event.rule_id is not None:
         rule = ruleset.by_id.get(event.rule_id)
         return [rule] if rule and rule.trigger_ref == event.trigger_ref else []
-    return [rule for rule in ruleset.by_trigger.get(event.trigger_ref, []) if same_source(rule, event)]
+    return [rule for rule in ruleset.by_trigger.get(event.trigger_ref, []) if _concerns(rule, event)]
+
+
+def _concerns(rule: CompiledRule, event: Seen) -> bool:
+    """Ask for the source; a rule that can't be asked is a candidate, and `ask` says why it is broken."""
+    try:
+        return same_source(rule, event)
+    except Exception:
+        return True
 
 
 def same_source(rule: CompiledRule, event: Seen) -> bool:
@@ -72,7 +84,19 @@ def same_source(rule: CompiledRule, event: Seen) -> bool:
 
 
 def ask(rule: CompiledRule, event: Seen) -> Decision:
-    """Evaluate a rule's conditions and render its parameters."""
+    """Evaluate a rule's conditions and render its parameters.
+
+    Whatever goes wrong is this rule's error: an exception would hold up every event behind this one.
+    """
+    try:
+        return _ask(rule, event)
+    except Exception as problem:
+        log.exception("rule could not be asked", rule_ref=rule.ref, event_id=event.id)
+        return Decision(event, rule, Outcome.ERROR, f"{type(problem).__name__}: {problem}")
+
+
+def _ask(rule: CompiledRule, event: Seen) -> Decision:
+    same_source(rule, event)
     if rule.broken is not None or rule.conditions is None or rule.params is None:
         return Decision(event, rule, Outcome.ERROR, rule.broken)
     context = context_of(rule, event)
@@ -83,6 +107,8 @@ def ask(rule: CompiledRule, event: Seen) -> Decision:
         params = rule.params.render(context)
     except TemplateError as problem:
         return Decision(event, rule, Outcome.ERROR, f"action_params: {problem}")
+    if not isinstance(params, dict):
+        return Decision(event, rule, Outcome.ERROR, "action_params: the value is not a map of parameters")
     return Decision(event, rule, Outcome.MATCHED, params=params)
 
 

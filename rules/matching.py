@@ -13,6 +13,7 @@ from rules import ruleset
 from rules.deciding import Decision, Seen, decide
 from rules.models import Outcome
 
+LONGEST_REASON = 2000
 _CLAIM = """
 SELECT e.id, e.trigger_ref, e.payload, e.config, e.rule_id, e.source_ref, e.trace_id, e.created,
        COALESCE(t.enabled, false), t.param_schema
@@ -110,10 +111,10 @@ def _keep(decisions: Sequence[Decision]) -> None:
     if not decisions:
         return
     rows = [
-        (one.event.id, one.rule.id, one.rule.ref, one.rule.version, one.outcome.value, one.reason)
+        (one.event.id, one.rule.id, one.rule.ref, one.rule.version, one.outcome.value, storable(one.reason))
         for one in decisions
     ]
-    errors = {one.rule.id: one.reason for one in decisions if one.outcome == Outcome.ERROR}
+    errors = {one.rule.id: storable(one.reason) for one in decisions if one.outcome == Outcome.ERROR}
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO rule_evaluation (event_id, rule_id, rule_ref, rule_version, outcome, reason)"
@@ -127,6 +128,13 @@ def _keep(decisions: Sequence[Decision]) -> None:
                 " FROM unnest(%s::bigint[], %s::text[]) AS e(id, reason) WHERE r.id = e.id",
                 [list(errors), list(errors.values())],
             )
+
+
+def storable(reason: str | None) -> str | None:
+    """Return a reason as PostgreSQL can hold it: words of an exception may quote anything."""
+    if reason is None:
+        return None
+    return reason[:LONGEST_REASON].replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 def _mark_decided(ids: list[int], revision: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from django.db import connection
 
 from attune_project.language.conditions import ConditionError, Conditions, compile_conditions
@@ -49,8 +50,12 @@ SELECT (SELECT revision FROM ruleset_revision WHERE id = 1),
            'version', (SELECT max(v.number) FROM rule_version v WHERE v.rule_id = r.id)) ORDER BY r.id), '[]')
 FROM rule r JOIN pack p ON p.id = r.pack_id WHERE r.enabled
 """
-_STATE = "SELECT (SELECT revision FROM ruleset_revision WHERE id = 1), (SELECT max(updated) FROM pack)"
+_STATE = """
+SELECT (SELECT revision FROM ruleset_revision WHERE id = 1),
+       (SELECT array_agg(updated ORDER BY id) FROM pack)
+"""
 
+log = structlog.get_logger(__name__)
 _lock = threading.Lock()
 _cached: tuple[Any, Ruleset] | None = None
 
@@ -92,6 +97,9 @@ def compile_rule(row: Mapping[str, Any]) -> CompiledRule:
         params = compile_template(row["action_params"] or {})
     except (ConditionError, TemplateError) as problem:
         broken = str(problem)
+    except Exception as problem:  # one rule must not keep all others from being loaded
+        log.exception("rule could not be compiled", rule_ref=row["ref"])
+        broken = f"{type(problem).__name__}: {problem}"
     return CompiledRule(
         id=row["id"],
         ref=row["ref"],

@@ -81,3 +81,16 @@ def test_permission_sets_of_the_request_win_over_the_action_s(make_action):
 
 def test_nothing_wanted_is_nothing_made():
     assert request_executions([]) == []
+
+
+def test_a_schema_that_cannot_be_applied_fails_its_own_execution_only(make_action, monkeypatch):
+    good, bad = make_action(), make_action("demo.bad", param_schema=SCHEMA)
+
+    def breaks(*_):
+        raise LookupError("no such reference")
+
+    monkeypatch.setattr("executions.requesting.schemas.errors", breaks)
+
+    ids = request_executions([Wanted(one, {"host": "a"}, uuid.uuid4()) for one in (bad, good)])
+
+    assert [Execution.objects.get(pk=row_id).status for row_id in ids] == ["failed", "scheduled"]

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from attune_project.language.templates import compile_template
 from rules.deciding import Seen, ask, candidates, context_of, decide
 from rules.models import Outcome
 from rules.ruleset import build, compile_rule
@@ -158,3 +159,33 @@ def test_what_a_rule_may_read():
     assert context["trigger"] == {"level": 1}
     assert context["rule"] == {"id": 1, "ref": "demo.rule1", "pack_ref": "demo"}
     assert context["pack"] == {"ref": "demo", "config": {"limit": 2}}
+
+
+def test_parameters_that_are_no_map_are_the_rule_s_error():
+    (decision,) = decide(event(["a", "list"]), build(1, [row(action_params="{{ event.payload }}")]))
+
+    assert decision.outcome == Outcome.ERROR
+    assert decision.reason == "action_params: the value is not a map of parameters"
+
+
+@pytest.mark.parametrize("where", ["rules.deciding.context_of", "rules.deciding.same_source"])
+def test_a_rule_that_breaks_breaks_alone(monkeypatch, where):
+    def breaks(*_):
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(where, breaks)
+
+    (decision,) = decide(event({}), build(1, [row()]))
+
+    assert (decision.outcome, decision.reason) == (Outcome.ERROR, "RecursionError: too deep")
+
+
+def test_a_rule_that_cannot_be_compiled_leaves_the_others(monkeypatch):
+    def compiles(value):
+        if value == {"bad": True}:
+            raise RecursionError("too deep")
+        return compile_template(value)
+
+    monkeypatch.setattr("rules.ruleset.compile_template", compiles)
+
+    assert outcomes({}, row(1, action_params={"bad": True}), row(2)) == ["error", "matched"]

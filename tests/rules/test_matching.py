@@ -5,7 +5,7 @@ from django.db import connection
 
 from attune_project.messaging.topology import ENFORCEMENT_CREATED
 from rules.changes import save_rule
-from rules.matching import match_pending
+from rules.matching import match_pending, storable
 from rules.models import Enforcement, Outcome, RuleEvaluation, RulesetRevision
 
 HIGH = [{"field": "level", "operator": "gt", "value": 3}]
@@ -143,3 +143,8 @@ def test_the_claim_is_served_by_its_index(happen):
         plan = "\n".join(row[0] for row in cursor.fetchall())
 
     assert "event_new_idx" in plan
+
+
+def test_the_words_of_an_error_are_stored_whatever_they_quote():
+    assert storable("a\x00b\ud800c") == "a\ufffdb?c"
+    assert storable("x" * 9000) == "x" * 2000

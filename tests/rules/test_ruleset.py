@@ -1,5 +1,7 @@
 """The rules as a matcher uses them."""
 
+from datetime import UTC, datetime
+
 from attune_project.packs.models import Pack
 from rules import ruleset
 from rules.changes import delete_rule, save_rule, set_enabled
@@ -69,3 +71,16 @@ def test_a_rule_that_does_not_compile_stays(make_rule):
 
     assert compiled.conditions is None
     assert "conditions[0].operator" in compiled.broken
+
+
+def test_a_pack_that_was_changed_earlier_than_another_is_seen_all_the_same(make_rule, pack):
+    """Transactions commit in another order than they began: the newest time is not enough."""
+    make_rule()
+    Pack.objects.create(ref="newer", label="Newer", version="1.0.0")
+    Pack.objects.filter(pk=pack.pk).update(updated=datetime(2026, 1, 1, tzinfo=UTC))
+    ruleset.current()
+
+    Pack.objects.filter(pk=pack.pk).update(config={"limit": 9}, updated=datetime(2026, 1, 2, tzinfo=UTC))
+
+    (rule,) = ruleset.current().by_id.values()
+    assert rule.pack_config == {"limit": 9}
