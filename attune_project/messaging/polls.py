@@ -1,5 +1,7 @@
 """Each service's look at its own steps, without the broker: what it finds is a repair."""
 
+import time
+
 import structlog
 from django.conf import settings
 
@@ -17,8 +19,9 @@ def poll(step: OwedStep, older_than: float | None = None) -> int:
     """Do what has owed this step for too long; return how many rows that repaired.
 
     Not counted when the step is merely behind (a full claim within the same time, in any process)
-    or waits by design.
+    or waits by design, nor what still owes afterwards (it waits for another pool, say).
     """
+    begun = time.monotonic()
     seconds = settings.ATTUNE_POLL_SECONDS if older_than is None else older_than
     repairs = 0
     if not step.waits_by_design():
@@ -26,11 +29,17 @@ def poll(step: OwedStep, older_than: float | None = None) -> int:
         if owed:
             behind = steps.is_behind(step.name, seconds + steps.BUDGET_SECONDS)
             done, _ = steps.work(step)
-            repairs = 0 if behind else min(owed, done)
+            left = _left(step, owed, seconds + time.monotonic() - begun)
+            repairs = 0 if behind else max(0, min(owed - left, done))
     steps.note_poll(step.name, repairs)
     if repairs:
         log.warning("rows were found without their message", step=step.name, repairs=repairs)
     return repairs
+
+
+def _left(step: OwedStep, owed: int, older_than: float) -> int:
+    """Return how many of the rows that were found still owe; none of more than were counted."""
+    return steps.owed_count(step, older_than) if owed < steps.MOST_COUNTED else 0
 
 
 @every(lambda: settings.ATTUNE_POLL_SECONDS, services=SERVICES, thread="polls")

@@ -16,6 +16,7 @@ from attune_project.messaging.topology import MessageType
 log = structlog.get_logger(__name__)
 BATCH = 500
 BUDGET_SECONDS = 1.0
+MOST_COUNTED = 1000
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def _upsert(name: str, change: str, repairs: int = 0) -> None:
         )
 
 
-def owed_count(step: OwedStep, older_than: float, limit: int = 1000) -> int:
+def owed_count(step: OwedStep, older_than: float, limit: int = MOST_COUNTED) -> int:
     """Return how many rows have owed this step for more than `older_than` seconds, at most `limit`."""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -76,8 +76,11 @@ class WorkerProcess:
         slotted = self.fill_slots()
         if not self.slots.free:
             self.pass_on()
-        more = instant == min(limit, INLINE_BATCH)
-        return limit if more else instant + slotted
+        if instant == min(limit, INLINE_BATCH):
+            return limit
+        if self._is_beside_our_labels():
+            steps.note_full_claim("run")  # it waits for the poll of a worker that has them: no repair
+        return instant + slotted
 
     def run_instant(self, limit: int) -> int:
         """Claim and run builtin actions that end at once: one statement to claim, one for the results."""
@@ -117,6 +120,17 @@ class WorkerProcess:
         if waiting:
             steps.note_full_claim("run")
             publisher().send(Letter(EXECUTION_REQUESTED, waiting, self._row.pool))
+
+    def _is_beside_our_labels(self) -> bool:
+        """Return whether something waits in our pool for labels that we lack: its message came to us."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT EXISTS (SELECT 1 FROM execution WHERE status = 'scheduled'"
+                " AND worker_pool IS NOT DISTINCT FROM %s"
+                " AND NOT COALESCE(worker_selector, '{}') <@ %s::jsonb)",
+                [self._claimant.pool, self._claimant.labels],
+            )
+            return bool(cursor.fetchone()[0])
 
     def _waiting_ids(self) -> list[int]:
         with connection.cursor() as cursor:

@@ -78,6 +78,16 @@ def test_without_a_free_slot_the_rest_is_rung_for_others_and_is_no_repair(
     assert worker.slots.free == 0
 
 
+def test_what_waits_for_a_worker_with_other_labels_is_no_repair(worker, make_action):
+    action = make_action(worker_selector={"zone": "b"})
+    request_executions([Wanted(action, {}, uuid.uuid4())])
+    steps._noted.clear()
+
+    assert worker.take(500) == 0
+
+    assert steps.is_behind("run", 5)
+
+
 def test_a_cancelled_action_is_stopped_at_the_next_heartbeat(worker, request_sleep):
     from executions import lifecycle
 

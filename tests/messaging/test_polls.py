@@ -63,6 +63,14 @@ def test_a_step_that_waits_by_design_is_left_alone(step):
     assert event.status == "new"
 
 
+def test_a_row_that_nobody_here_can_do_is_no_repair_of_another(step):
+    """A fresh row that is done beside one that waits for another pool was not lost."""
+    old_event()
+    picky = steps.OwedStep(**{**step.__dict__, "verb": lambda limit: 1})
+
+    assert polls.poll(picky) == 0
+
+
 def test_repairs_add_up(step):
     for _ in range(2):
         old_event()
