@@ -1,0 +1,120 @@
+"""Several workers on one queue, cancels, and a worker that is told to go."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.spine import Spine, until
+
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres]
+SECOND = "worker:2"
+CANCEL_SECONDS = 2.0  # the heartbeat brings it to the worker
+SLACK = 1.5
+
+
+@pytest.fixture(scope="module")
+def token(spine: Spine) -> str:
+    return spine.token()
+
+
+@pytest.fixture
+def attune(running: Spine) -> Spine:
+    """Everything running, with two workers."""
+    if SECOND not in running.processes:
+        running.start(SECOND)
+    return running
+
+
+def execute(spine: Spine, token: str, seconds: int) -> int:
+    """Run `it.long` through the API; return the execution's id."""
+    body = {"action_ref": "it.long", "parameters": {"seconds": seconds}}
+    status, answer = spine.post("/api/v1/executions/execute", body, token)
+    assert status == 201, answer
+    return int(json.loads(answer)["data"]["id"])
+
+
+def status_of(spine: Spine, row_id: int) -> str:
+    return str(spine.one("SELECT status FROM execution WHERE id = %s", row_id))
+
+
+def processes_of(spine: Spine, row_id: int) -> list[int]:
+    """Return the ids of the processes that an execution of `it.long` ran as."""
+    path = spine.folder / "artifacts" / "processes"
+    pairs = (line.split() for line in path.read_text().splitlines()) if path.exists() else ()
+    return [int(pid) for found, pid in pairs if int(found) == row_id]
+
+
+def runs(spine: Spine, row_id: int, times: int = 1) -> bool:
+    """Wait until an execution's process has started for the given time."""
+    return until(lambda: len(processes_of(spine, row_id)) >= times, 20, step=0.1)
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def worker_of(spine: Spine, row_id: int) -> str:
+    """Return the name of the worker process that runs an execution."""
+    pid = spine.one(
+        "SELECT (w.meta ->> 'pid')::int FROM execution x JOIN worker w ON w.id = x.worker_id WHERE x.id = %s",
+        row_id,
+    )
+    return next(name for name, process in spine.processes.items() if process.pid == pid)
+
+
+def test_two_workers_share_the_work(attune: Spine):
+    before, repairs = attune.one("SELECT COALESCE(max(id), 0) FROM execution"), attune.repairs()
+
+    assert attune.record(200, trigger="it.sleepy", batch=50) == 200
+
+    assert attune.settled("it.sleepy")
+    tries = attune.sql(
+        "SELECT worker_id, count(*), count(DISTINCT execution_id) FROM attempt"
+        " WHERE execution_id > %s AND status = 'completed' GROUP BY worker_id",
+        [before],
+    )
+    assert len(tries) == 2
+    assert all(count > 50 for _, count, _ in tries), tries
+    assert sum(count for _, count, _ in tries) == sum(distinct for _, _, distinct in tries) == 200
+    assert attune.one("SELECT count(*) FROM attempt WHERE execution_id > %s AND number > 1", before) == 0
+    assert attune.repairs() == repairs
+
+
+def test_a_running_action_is_cancelled_within_a_heartbeat(attune: Spine, token: str):
+    row_id = execute(attune, token, 60)
+    assert runs(attune, row_id)
+    began = time.monotonic()
+
+    status, body = attune.post(f"/api/v1/executions/{row_id}/cancel", {}, token)
+
+    assert status == 200, body
+    assert until(lambda: status_of(attune, row_id) == "cancelled", CANCEL_SECONDS + SLACK, step=0.1)
+    assert time.monotonic() - began < CANCEL_SECONDS + SLACK
+    assert not [pid for pid in processes_of(attune, row_id) if alive(pid)]
+
+
+def test_a_worker_that_is_told_to_go_finishes_what_it_runs(attune: Spine, token: str):
+    row_id = execute(attune, token, 2)
+    assert runs(attune, row_id)
+
+    attune.terminate(worker_of(attune, row_id))
+
+    assert status_of(attune, row_id) == "completed"
+    assert attune.one("SELECT count(*) FROM attempt WHERE execution_id = %s", row_id) == 1
+
+
+def test_what_a_leaving_worker_cannot_finish_is_done_by_another(attune: Spine, token: str):
+    row_id = execute(attune, token, 60)
+    assert runs(attune, row_id)
+    first = worker_of(attune, row_id)
+
+    attune.terminate(first)
+
+    assert runs(attune, row_id, times=2)
+    assert worker_of(attune, row_id) != first
+    assert not alive(processes_of(attune, row_id)[0])
+    assert attune.post(f"/api/v1/executions/{row_id}/cancel", {}, token)[0] == 200
+    assert until(lambda: status_of(attune, row_id) == "cancelled", 10)
+    assert attune.invariants() == ""
