@@ -168,6 +168,7 @@ SIMPLE_JWT = {
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "attune_project.formats"
 STATIC_URL = "static/"
 STATIC_ROOT = (
     env.text("ATTUNE_STATIC_ROOT") or None

@@ -25,6 +25,7 @@ from attune_project.identity.admin_pages import JsonMapField, ask, list_link, pa
 from attune_project.identity.models import Identity
 from attune_project.identity.rbac import allowed, visible
 from attune_project.language.redaction import all_redacted, redacted
+from attune_project.language.schemas import with_defaults
 from attune_project.rest.trace import current_trace_id
 from executions import lifecycle
 from executions.models import TERMINAL, Action, Attempt, Execution
@@ -34,7 +35,7 @@ MOST_AT_ONCE = 500
 
 
 class RunForm(forms.Form):
-    parameters = JsonMapField(initial={}, help_text="A JSON object. Unfit parameters make a run that failed.")
+    parameters = JsonMapField(help_text="A JSON object. Unfit parameters make a run that failed.")
 
 
 @admin.register(Action)
@@ -78,7 +79,7 @@ class ActionAdmin(RbacModelAdmin):
         if not allowed(request.user, "actions", "execute", row):
             messages.error(request, "Permission denied: actions:execute")
             return HttpResponseRedirect(page_of(Action, row.pk))
-        form = RunForm(request.POST or None)
+        form = RunForm(request.POST or None, initial={"parameters": with_defaults(row.param_schema, {})})
         if form.is_valid():
             return HttpResponseRedirect(
                 page_of(Execution, run(request, row, form.cleaned_data["parameters"]))
@@ -130,6 +131,7 @@ class ExecutionAdmin(HistoryAdmin):
     search_ref = "action_ref"
     inlines = (AttemptInline,)
     actions = ("cancel",)
+    actions_detail = ("cancel_one",)
     fields = (
         "id", "action_link", "status", "status_reason", "event_link", "enforcement_link", "rule_ref",
         "trigger_ref", "parameters", "result_map", "env", "parent_link", "children", "original_link",
@@ -183,12 +185,29 @@ class ExecutionAdmin(HistoryAdmin):
 
     @admin.action(description="Cancel selected executions", permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Execution]) -> None:
-        rows = list(queryset.exclude(status__in=TERMINAL).order_by("id")[:MOST_AT_ONCE])
-        mine = [row for row in rows if allowed(request.user, "executions", "cancel", row)]
-        changed = [row for row in mine if lifecycle.cancel(row.pk) is not None]
-        messages.success(request, f"{len(changed)} executions cancelled, or asked to stop.")
-        if len(mine) < len(rows):
-            messages.error(request, "Permission denied: executions:cancel")
+        stop(request, list(queryset.exclude(status__in=TERMINAL).order_by("id")[:MOST_AT_ONCE]))
+
+    @action(description="Cancel", url_path="cancel", permissions=["cancel"])  # type: ignore[untyped-decorator]
+    def cancel_one(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        row = self.get_object(request, object_id)
+        if row is None:
+            gone: HttpResponseBase = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
+            return gone
+        if request.method == "POST":
+            stop(request, [row])
+            return HttpResponseRedirect(page_of(Execution, row.pk))
+        text = f"Execution {row.pk} of {row.action_ref} is {row.status}. One that runs is asked to stop."
+        title = f"Cancel execution {row.pk}"
+        return ask(self, request, title=title, text=text, form=forms.Form(), button="Cancel it")
+
+
+def stop(request: HttpRequest, rows: list[Execution]) -> None:
+    """Cancel executions, as far as the caller may; say how many were not over yet."""
+    mine = [row for row in rows if allowed(request.user, "executions", "cancel", row)]
+    changed = [row for row in mine if lifecycle.cancel(row.pk) is not None]
+    messages.success(request, f"{len(changed)} executions cancelled, or asked to stop.")
+    if len(mine) < len(rows):
+        messages.error(request, "Permission denied: executions:cancel")
 
 
 @admin.register(Attempt)

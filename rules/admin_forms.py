@@ -1,11 +1,12 @@
 """The form of a rule: judged as the API judges it."""
 
+import json
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from rest_framework.exceptions import APIException
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from attune_project.identity.models import Identity
 from attune_project.identity.rbac import allowed
@@ -16,6 +17,14 @@ from rules.models import Rule
 from rules.problems import problems_of
 
 MAPS = ("conditions", "action_params", "trigger_params")
+LINES = ("ref", "label", "description", "permission_set_refs")
+
+
+class Indented(json.JSONEncoder):
+    """Writes a map as a person reads it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "indent": 2})
 
 
 class RuleForm(forms.ModelForm):
@@ -33,9 +42,13 @@ class RuleForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        for name in ("trigger", "action"):
-            if name in self.fields:
-                self.fields[name].required = True
+        for name, field in self.fields.items():
+            if name in ("trigger", "action"):
+                field.required = True
+            if name in LINES:
+                field.widget = UnfoldAdminTextInputWidget()
+            if isinstance(field, forms.JSONField):
+                field.encoder = Indented
         if self.instance.pk is not None:
             self.initial["action_params"] = shown_params(self.instance.action, self.instance.action_params)
 

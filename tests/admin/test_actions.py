@@ -56,9 +56,13 @@ def test_bad_parameters_are_named(desk, action, text):
     assert not Execution.objects.exists()
 
 
-def test_looking_at_the_page_runs_nothing(desk, action):
-    desk.get(run_page(action))
+def test_looking_at_the_page_runs_nothing_and_offers_the_defaults(desk, action):
+    action.param_schema = {"message": {"type": "string", "default": "hello"}}
+    action.save()
 
+    answer = desk.get(run_page(action))
+
+    assert "&quot;message&quot;: &quot;hello&quot;" in answer.content.decode()
     assert not Execution.objects.exists()
 
 
@@ -86,6 +90,27 @@ def test_executions_are_cancelled(desk, chain):
     assert [row.status for row in Execution.objects.order_by("id")] == ["cancelled", "scheduled"]
     assert said(answer) == ["1 executions cancelled, or asked to stop."]
     assert second.pk > first.pk
+
+
+def test_one_execution_is_cancelled_from_its_page(desk, chain):
+    made = chain().execution
+    address = f"/admin/executions/execution/{made.pk}/cancel/"
+
+    asked = desk.get(address)
+    desk.post(address)
+
+    assert f"Execution {made.pk} of demo.say is scheduled" in asked.content.decode()
+    made.refresh_from_db()
+    assert made.status == "cancelled"
+
+
+def test_an_execution_that_has_ended_stays_as_it_is(desk, chain):
+    made = chain().execution
+    desk.post(f"/admin/executions/execution/{made.pk}/cancel/")
+
+    answer = desk.post(f"/admin/executions/execution/{made.pk}/cancel/", follow=True)
+
+    assert said(answer)[-1] == "0 executions cancelled, or asked to stop."
 
 
 def test_cancelling_needs_the_right(reader, browser, identity_with, chain):

@@ -171,6 +171,14 @@ def test_json_is_pretty_and_escaped(desk, chain):
     assert "{\n  &quot;text&quot;: &quot;&lt;script&gt;alert(1)&lt;/script&gt;&quot;" in text
 
 
+def test_times_are_written_to_the_second(desk, chain):
+    made = chain()
+
+    text = desk.get(page("sensors_event_changelist")).content.decode()
+
+    assert made.event.created.strftime("%Y-%m-%d %H:%M:%S") in text
+
+
 def test_endless_json_is_cut(desk, chain):
     made = chain("x" * 300_000)
 

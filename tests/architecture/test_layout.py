@@ -48,11 +48,11 @@ def test_foreign_keys_that_point_upward_are_these():
     assert upward_keys() == {"Event.rule", "Timer.rule", "PermissionSet.pack"}
 
 
-BEAT = ("sensors/beat.py", "sensors/periodic.py", "sensors/admin.py", "attune_project/settings.py")
+BEAT = ("sensors/beat.py", "sensors/periodic.py", "sensors/admin_periodic.py", "attune_project/settings.py")
 MESSAGING = "attune_project/messaging/"
 ONE_WRITER = {
     "publishing": (r"Producer\(|\.send_task\(|\.apply_async\(|\.delay\(", (MESSAGING, *BEAT)),
-    "celery beat": (r"django_celery_beat", BEAT),
+    "celery beat": (r"(from|import) django_celery_beat", BEAT),
     "status in SQL": (r"UPDATE execution\b", ("executions/lifecycle.py",)),
     "status by the ORM": (r"Execution\.objects[^\n]*\.update\(", ("executions/lifecycle.py",)),
     "nothing due lives in the broker": (r"countdown=|\beta=", ("-",)),
