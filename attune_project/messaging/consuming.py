@@ -19,9 +19,10 @@ class Consuming:
         self._paused = False
 
     def attach(self, consumer: Any) -> None:
-        """Keep the consumer of a new connection, which consumes."""
+        """Keep the consumer of a new connection, which consumes; after a pause it is to stop at once."""
         self._consumer = consumer
-        self._paused = False
+        if self._paused:
+            self._soon()
 
     def pause(self) -> None:
         if not self._paused:

@@ -1,6 +1,7 @@
 """Move what the broker gave up on into rows, where it is seen: commit, then ack."""
 
 import json
+import uuid
 from typing import Any
 
 import structlog
@@ -39,24 +40,48 @@ def move(connection: Connection, limit: int = MOST_PER_TICK) -> int:
 
 
 def keep(message: Any) -> DeadLetter:
-    """Store one dead message as it came."""
+    """Store one dead message as it came. Anybody's message may end here, so nothing in it is trusted:
+    one that could not be stored would hold up all behind it."""
     headers = message.headers or {}
-    death = (headers.get("x-death") or [{}])[0]
-    key = (death.get("routing-keys") or [message.delivery_info.get("routing_key") or ""])[0]
+    death = _death(headers)
+    keys = death.get("routing-keys") or [message.delivery_info.get("routing_key")]
     row = DeadLetter.objects.create(
-        message_id=headers.get("message_id") or headers.get("id"),
-        queue=str(death.get("queue") or ""),
-        exchange=str(death.get("exchange") or ""),
-        routing_key=key,
-        reason=str(death.get("reason") or "unknown"),
+        message_id=_text(headers.get("message_id") or headers.get("id") or "") or None,
+        queue=_text(death.get("queue") or ""),
+        exchange=_text(death.get("exchange") or ""),
+        routing_key=_text(keys[0] or ""),
+        reason=_text(death.get("reason") or "unknown"),
         body=_text(message.body),
-        headers=json.loads(json.dumps(headers, default=str).replace("\\u0000", "\\ufffd")),
-        trace_id=headers.get("trace_id"),
+        headers=_document(headers),
+        trace_id=_uuid(headers.get("trace_id")),
     )
-    log.error("dead letter", routing_key=key, reason=row.reason, queue=row.queue)
+    log.error("dead letter", routing_key=row.routing_key, reason=row.reason, queue=row.queue)
     return row
 
 
+def _death(headers: dict[str, Any]) -> dict[str, Any]:
+    """Return the broker's own words about the death; a message that was sent here by hand has none."""
+    deaths = headers.get("x-death")
+    return deaths[0] if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else {}
+
+
+def _document(headers: dict[str, Any]) -> dict[str, Any]:
+    """Return headers as JSON that PostgreSQL takes, or their Python text where there is no such JSON."""
+    try:
+        text = json.dumps(headers, default=str, skipkeys=True, allow_nan=False, ensure_ascii=False)
+        document = json.loads(text.replace("\\u0000", "\\ufffd").encode())
+    except ValueError:
+        return {"unreadable": _text(repr(headers))}
+    return dict(document)
+
+
+def _uuid(value: Any) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        return None
+
+
 def _text(body: Any) -> str:
-    raw = body if isinstance(body, bytes) else str(body).encode()
+    raw = body if isinstance(body, bytes) else str(body).encode(errors="replace")
     return raw[:100_000].decode(errors="replace").replace("\x00", "\ufffd")

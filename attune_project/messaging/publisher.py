@@ -123,7 +123,10 @@ class PublisherThread(threading.Thread):
         while going:
             batch, going = self._take()
             for letter in gather(batch):
-                self._deliver(letter)
+                try:
+                    self._deliver(letter)
+                except Exception:  # nothing may end this thread: the process would fall silent
+                    log.exception("letter not delivered", message_type=letter.message.name)
         self._close()
 
     def _take(self) -> tuple[list[Letter], bool]:

@@ -129,3 +129,18 @@ def test_an_unroutable_message_is_an_outcome_of_its_own(monkeypatch):
     thread._deliver(Letter(EVENT_CREATED, [1]))
 
     assert counted == [("published", "EventCreated", "unroutable")]
+
+
+def test_a_callback_that_breaks_does_not_end_the_thread(monkeypatch):
+    thread, heard = PublisherThread(), []
+    monkeypatch.setattr(thread, "_attempt", lambda letter: (None, "ok"))
+
+    def breaks(error):
+        raise RuntimeError("broken callback")
+
+    thread.start()
+    thread.send(Letter(EVENT_CREATED, probe="web", done=breaks))
+    thread.send(Letter(EVENT_CREATED, probe="web", done=heard.append))
+    thread.stop()
+
+    assert heard == [None]
