@@ -35,7 +35,9 @@ MOST_AT_ONCE = 500
 
 
 class RunForm(forms.Form):
-    parameters = JsonMapField(help_text="A JSON object. Unfit parameters make a run that failed.")
+    parameters = JsonMapField(
+        required=False, help_text="A JSON object. Unfit parameters make a run that failed."
+    )
 
 
 @admin.register(Action)

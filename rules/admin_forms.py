@@ -1,13 +1,13 @@
 """The form of a rule: judged as the API judges it."""
 
-import json
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from rest_framework.exceptions import APIException
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
+from attune_project.identity.admin_pages import JsonField, JsonMapField
 from attune_project.identity.models import Identity
 from attune_project.identity.rbac import allowed
 from attune_project.identity.references import require_lendable
@@ -20,17 +20,13 @@ MAPS = ("conditions", "action_params", "trigger_params")
 LINES = ("ref", "label", "description", "permission_set_refs")
 
 
-class Indented(json.JSONEncoder):
-    """Writes a map as a person reads it."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{**options, "indent": 2})
-
-
 class RuleForm(forms.ModelForm):
     """A rule to be made or changed; `ref` and `pack` are fixed once it is made."""
 
     caller: Identity  # set by the page
+    conditions = JsonField(required=False)
+    action_params = JsonMapField(required=False)
+    trigger_params = JsonMapField(required=False)
 
     class Meta:
         model = Rule
@@ -38,7 +34,6 @@ class RuleForm(forms.ModelForm):
             "ref", "pack", "label", "description", "enabled", "trigger", "trigger_params", "conditions",
             "action", "action_params", "permission_set_refs", "type",
         )  # fmt: skip
-        widgets = {name: UnfoldAdminTextareaWidget(attrs={"rows": 8}) for name in MAPS}
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -47,16 +42,13 @@ class RuleForm(forms.ModelForm):
                 field.required = True
             if name in LINES:
                 field.widget = UnfoldAdminTextInputWidget()
-            if isinstance(field, forms.JSONField):
-                field.encoder = Indented
         if self.instance.pk is not None:
             self.initial["action_params"] = shown_params(self.instance.action, self.instance.action_params)
 
     def clean(self) -> dict[str, Any]:
         values: dict[str, Any] = super().clean() or {}
-        for name in MAPS:
-            if name in values:
-                values[name] = values[name] or {}
+        if "conditions" in values:
+            values["conditions"] = values["conditions"] or {}
         if not self.errors:
             self._judge(values)
         return values
@@ -64,11 +56,6 @@ class RuleForm(forms.ModelForm):
     def _judge(self, values: dict[str, Any]) -> None:
         if self.instance.pk is None:
             self._judge_new(values)
-        for name in ("action_params", "trigger_params"):
-            if not isinstance(values[name], dict):
-                self.add_error(name, "Expected a JSON object.")
-        if self.errors:
-            return
         before = self.instance.action_params if self.instance.pk else None
         values["action_params"] = stored_params(values["action"], values["action_params"], before)
         maps = {name: values[name] for name in MAPS}

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -71,6 +72,12 @@ class RbacModelAdmin(RbacPermissions, ModelAdmin):  # type: ignore[misc]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return visible(request.user, self.resource, super().get_queryset(request))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        """Refuse NUL characters in filters: PostgreSQL can't even compare with them."""
+        if any("\x00" in value for values in request.GET.lists() for value in values[1]):
+            raise BadRequest("NUL characters are not allowed")
+        return super().changelist_view(request, extra_context)
 
 
 class RbacInline(RbacPermissions, TabularInline):  # type: ignore[misc]

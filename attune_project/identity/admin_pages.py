@@ -17,20 +17,26 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 from attune_project.language.documents import DocumentError, parse_json
 
 
-class JsonMapField(forms.CharField):
-    """A JSON object, read as strictly as in a body."""
+class JsonField(forms.CharField):
+    """A JSON value, read as strictly as in a body; nothing is an empty map."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(widget=UnfoldAdminTextareaWidget(attrs={"rows": 12}), **options)
+        super().__init__(widget=UnfoldAdminTextareaWidget(attrs={"rows": 10}), **options)
 
     def prepare_value(self, value: Any) -> Any:
         return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
     def clean(self, value: Any) -> Any:
+        text = super().clean(value)
         try:
-            document = parse_json(super().clean(value).encode(errors="surrogatepass"))
+            return parse_json(text.encode(errors="surrogatepass")) if text else {}
         except DocumentError as problem:
             raise forms.ValidationError(str(problem)) from None
+
+
+class JsonMapField(JsonField):
+    def clean(self, value: Any) -> Any:
+        document = super().clean(value)
         if not isinstance(document, dict):
             raise forms.ValidationError("Expected a JSON object.")
         return document

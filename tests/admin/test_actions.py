@@ -47,13 +47,19 @@ def test_an_action_is_run(desk, action, administrator):
     )
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "", '{"a": NaN}', '{"a": "\\u0000"}', "[" * 20_000])
+@pytest.mark.parametrize("text", ["{", "[]", '{"a": NaN}', '{"a": "\\u0000"}', "[" * 20_000])
 def test_bad_parameters_are_named(desk, action, text):
     answer = desk.post(run_page(action), {"parameters": text})
 
     assert answer.status_code == 200
     assert answer.context["form"].errors["parameters"]
     assert not Execution.objects.exists()
+
+
+def test_no_parameters_are_an_empty_map(desk, action):
+    desk.post(run_page(action), {"parameters": ""})
+
+    assert Execution.objects.get().config == {}
 
 
 def test_looking_at_the_page_runs_nothing_and_offers_the_defaults(desk, action):
@@ -231,6 +237,9 @@ def test_a_rule_is_made(desk, rule_body, administrator):
     [
         ("conditions", '[{"field": "a", "operator": "near"}]'),
         ("conditions", "{"),
+        ("conditions", '[{"field": "a", "operator": "equals", "value": NaN}]'),
+        ("conditions", "[" * 20_000),
+        ("action_params", '{"message": "\\u0000"}'),
         ("action_params", '{"message": 7}'),
         ("trigger_params", "[1]"),
         ("action_params", "7"),

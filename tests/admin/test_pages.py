@@ -241,6 +241,11 @@ def test_an_odd_search_finds_nothing(desk, chain, term):
     assert desk.get(page("sensors_event_changelist"), {"q": term}).context["cl"].result_count == 0
 
 
+@pytest.mark.parametrize("name", ["q", "status", "trigger_ref", "on"])
+def test_nul_in_a_filter_is_refused(desk, name):
+    assert desk.get(page("sensors_event_changelist"), {name: "a\x00"}).status_code == 400
+
+
 def count_on(desk, text):
     return desk.get(page("sensors_event_changelist"), {"on": text}).context["cl"].result_count
 
