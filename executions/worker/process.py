@@ -88,6 +88,13 @@ class WorkerProcess:
         store_soon([perform(one, Control(), self._host) for one in claimed])
         return len(claimed)
 
+    def run_instant_while_full(self) -> None:
+        """Run what needs no slot, though this process consumes nothing while its slots are taken."""
+        if self.draining or self.slots.free:
+            return
+        while self.run_instant(INLINE_BATCH) == INLINE_BATCH:
+            pass
+
     def fill_slots(self) -> int:
         """Claim for every free slot; return how many executions were started."""
         if self.draining:
@@ -217,6 +224,12 @@ def take(limit: int) -> int:
 def waits_by_design() -> bool:
     """No free slot: what is scheduled waits for one."""
     return _process is None or _process.draining or not _process.slots.free
+
+
+@every(lambda: float(settings.ATTUNE_POLL_SECONDS), services=("worker",), thread="polls")
+def look_for_instant() -> None:
+    if _process is not None and settings.ATTUNE_POLLS:
+        _process.run_instant_while_full()
 
 
 @every(0.5, services=("worker",), thread="fence")

@@ -78,6 +78,16 @@ def test_without_a_free_slot_the_rest_is_rung_for_others_and_is_no_repair(
     assert worker.slots.free == 0
 
 
+def test_what_needs_no_slot_does_not_wait_for_one(worker, request_sleep, make_action):
+    request_sleep(2, seconds=60)
+    worker.take(500)
+    request_executions([Wanted(make_action(), {}, uuid.uuid4())])
+
+    worker.run_instant_while_full()
+
+    assert statuses() == ["running", "running", "completed"]
+
+
 def test_what_waits_for_a_worker_with_other_labels_is_no_repair(worker, make_action):
     action = make_action(worker_selector={"zone": "b"})
     request_executions([Wanted(action, {}, uuid.uuid4())])
@@ -156,6 +166,39 @@ def test_secret_parameters_are_masked_in_the_output(worker, make_action):
     worker.take(500)
 
     assert Execution.objects.get().result["stdout"] == "********"
+
+
+def test_secrets_within_maps_and_lists_are_masked_too(worker, make_action):
+    schema = {
+        "message": {"type": "string"},
+        "login": {"type": "object", "properties": {"token": {"type": "string", "secret": True}}},
+        "keys": {"type": "array", "items": {"type": "string", "secret": True}},
+    }
+    values = {
+        "message": "a nested-one and a listed-one",
+        "login": {"token": "nested-one"},
+        "keys": ["listed-one"],
+    }
+    request_executions([Wanted(make_action(param_schema=schema), values, uuid.uuid4())])
+
+    worker.take(500)
+
+    assert Execution.objects.get().result["stdout"] == "a ******** and a ********"
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "runtime"),
+    [
+        ("run.py", "core.python"),
+        ("run.sh", "core.shell"),
+        ("run.mjs", "core.node"),
+        ("echo a.b\nls x.py", "core.shell"),
+    ],
+)
+def test_an_action_without_a_runtime_is_run_by_its_extension(entrypoint, runtime):
+    from executions.runners import runtime_of
+
+    assert runtime_of(entrypoint) == runtime
 
 
 def test_action_code_in_any_process_but_a_worker_is_refused(make_action, monkeypatch):
