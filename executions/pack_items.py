@@ -12,19 +12,10 @@ from attune_project.packs.models import Pack, Runtime
 from attune_project.packs.pack_items import named_permission_sets, runtime_named
 from executions.models import Action
 from executions.models.action import Delivery, OutputFormat, ParameterFormat
-from executions.runners import code
+from executions.runners import BY_SUFFIX, SHELL, code, runtime_of
 from executions.runners.builtin.runner import BuiltinRunner
 
 BUILTIN = "core.builtin"
-SHELL = "core.shell"
-BY_SUFFIX = {
-    ".sh": SHELL,
-    ".bash": SHELL,
-    ".py": "core.python",
-    ".js": "core.node",
-    ".mjs": "core.node",
-    ".cjs": "core.node",
-}
 KEYS = {
     "label": Key(keys.text, required=True),
     "description": Key(keys.text),
@@ -79,8 +70,7 @@ def _refuse_workflow(workflow_file: str | None, entrypoint: str | None) -> None:
 
 def _runtime(runner_type: str | None, entrypoint: str, pack: str) -> Runtime:
     """Return the runtime that is named; else the file's extension decides, and shell takes the rest."""
-    suffix = PurePosixPath(entrypoint).suffix if "\n" not in entrypoint else ""
-    return runtime_named(runner_type or BY_SUFFIX.get(suffix, SHELL), pack)
+    return runtime_named(runner_type or runtime_of(entrypoint), pack)
 
 
 def _judge_entrypoint(runtime: str, entrypoint: str, folder: Path) -> list[str]:

@@ -19,6 +19,12 @@ def redacted(schema: Mapping[str, Any] | None, values: Mapping[str, Any]) -> dic
     return shown
 
 
+def secret_texts(schema: Mapping[str, Any] | None, values: Mapping[str, Any]) -> list[str]:
+    """Return every text within the values that the schema calls secret: what output must not show."""
+    found = (_look_up(values, name.split(".")) for name in sorted(secret_names(schema)))
+    return [text for value in found for text in _texts(value)]
+
+
 def all_redacted(values: Mapping[str, Any]) -> dict[str, Any]:
     """Hide every value: for when nobody knows any more which of them are secret."""
     return {name: None if value is None else dict(MARKER) for name, value in values.items()}
@@ -35,3 +41,21 @@ def _hide(values: dict[str, Any], path: list[str]) -> None:
         elif isinstance(values[name], dict):
             values[name] = dict(values[name])
             _hide(values[name], rest)
+
+
+def _look_up(values: Mapping[str, Any], path: list[str]) -> Any:
+    for end in range(1, len(path) + 1):
+        value, rest = values.get(".".join(path[:end])), path[end:]
+        if value is not None and not rest:
+            return value
+        if isinstance(value, dict) and (found := _look_up(value, rest)) is not None:
+            return found
+    return None
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for item in value for text in _texts(item)]
+    return [value] if isinstance(value, str) else []

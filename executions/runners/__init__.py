@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from attune_project.service import current_service
 from executions.runners.builtin import BuiltinRunner
 from executions.runners.folder import sweep
@@ -10,7 +12,9 @@ from executions.runners.result import failed
 from executions.runners.shell import ShellRunner
 
 __all__ = [
+    "BY_SUFFIX",
     "RUNNERS",
+    "SHELL",
     "Control",
     "Job",
     "NotAWorker",
@@ -19,11 +23,21 @@ __all__ = [
     "RunnerSettings",
     "run",
     "runner_for",
+    "runtime_of",
     "sweep",
 ]
 
 RUNNERS: dict[str, Runner] = {runner.ref: runner for runner in (BuiltinRunner(), ShellRunner())}
 
+SHELL = "core.shell"
+BY_SUFFIX = {
+    ".sh": SHELL,
+    ".bash": SHELL,
+    ".py": "core.python",
+    ".js": "core.node",
+    ".mjs": "core.node",
+    ".cjs": "core.node",
+}
 ALIASES = {"shell": "core.shell", "bash": "core.shell", "sh": "core.shell"}
 
 
@@ -34,6 +48,12 @@ class NotAWorker(RuntimeError):
 def runner_for(runtime_ref: str) -> Runner | None:
     """Return the runner of a runtime ref or alias, or None if there is none here."""
     return RUNNERS.get(ALIASES.get(runtime_ref, runtime_ref))
+
+
+def runtime_of(entrypoint: str) -> str:
+    """Return the runtime of an action that names none: by its file's extension, and shell takes the rest."""
+    suffix = PurePosixPath(entrypoint).suffix if "\n" not in entrypoint else ""
+    return BY_SUFFIX.get(suffix, SHELL)
 
 
 def run(job: Job, control: Control, settings: RunnerSettings | None = None) -> Outcome:

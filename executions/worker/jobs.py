@@ -6,8 +6,9 @@ import structlog
 from django.conf import settings
 
 from attune_project.language import schemas
+from attune_project.language.redaction import secret_texts
 from executions.lifecycle import Claimed, Ended
-from executions.runners import Control, Job, NotAWorker, Outcome, RunnerSettings, run
+from executions.runners import Control, Job, NotAWorker, Outcome, RunnerSettings, run, runtime_of
 from executions.runners.environment import permitted
 from executions.runners.result import failed
 
@@ -34,7 +35,7 @@ def job_of(claimed: Claimed) -> Job:
         execution_id=claimed.id,
         action_ref=claimed.action_ref,
         pack_ref=action.get("pack_ref", ""),
-        runtime_ref=action.get("runtime_ref") or "core.shell",
+        runtime_ref=action.get("runtime_ref") or runtime_of(action.get("entrypoint", "")),
         entrypoint=action.get("entrypoint", ""),
         parameters=claimed.config,
         parameter_delivery=action.get("parameter_delivery", "stdin"),
@@ -54,8 +55,7 @@ def job_of(claimed: Claimed) -> Job:
 def _secrets(schema: Any, config: dict[str, Any]) -> tuple[str, ...]:
     if schemas.is_empty(schema):
         return ()
-    values = (config.get(name) for name in schemas.secret_names(schema))
-    return tuple(value for value in values if isinstance(value, str) and len(value) >= SHORTEST_SECRET)
+    return tuple(text for text in secret_texts(schema, config) if len(text) >= SHORTEST_SECRET)
 
 
 def perform(claimed: Claimed, control: Control, host: RunnerSettings) -> Ended:
