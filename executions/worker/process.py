@@ -29,6 +29,7 @@ from executions.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
 INLINE_BATCH = 200
+FILL_SECONDS = 0.25  # to look for what needs a slot is to go through the whole backlog of what needs none
 LEASE_MARGIN = 5.0  # an action whose lease can't be renewed is killed this long before its end
 
 
@@ -41,6 +42,7 @@ class WorkerProcess:
         self.draining = False
         self.cordoned = False
         self._ended = False
+        self._fill_at = 0.0
         self._pulse = threading.Lock()
         self._mind = threading.Lock()
         self._row = self._register()
@@ -73,10 +75,14 @@ class WorkerProcess:
         if self.draining:
             return 0
         instant = self.run_instant(min(limit, INLINE_BATCH))
+        more = instant == min(limit, INLINE_BATCH)
+        if more and time.monotonic() < self._fill_at:
+            return limit
         slotted = self.fill_slots()
+        self._fill_at = time.monotonic() + FILL_SECONDS
         if not self.slots.free:
             self.pass_on()
-        if instant == min(limit, INLINE_BATCH):
+        if more:
             return limit
         if self._is_beside_our_labels():
             steps.note_full_claim("run")  # it waits for the poll of a worker that has them: no repair
