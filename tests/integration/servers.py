@@ -1,5 +1,6 @@
 """Servers of a test's own: a fresh database, a fresh virtual host, a Valkey, a whole RabbitMQ."""
 
+import atexit
 import os
 import shlex
 import shutil
@@ -10,13 +11,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 
 from attune_project.embedded.valkey import Valkey
-from tests.integration.spine import ROOT, until
+from tests.integration.spine import ROOT, Spine, until
 
 
 def rabbitmqctl(*arguments: str) -> str:
@@ -52,16 +54,32 @@ def free_port() -> int:
 
 @contextmanager
 def fresh_database() -> Iterator[str]:
-    """Yield the address of an empty database on the full PostgreSQL."""
-    server = os.environ["ATTUNE_TEST_DATABASE_URL"]
+    """Yield the address of a database on the full PostgreSQL that is migrated and holds nothing else."""
     name = f"spine_{uuid.uuid4().hex[:10]}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+    on_server(f"CREATE DATABASE {name} TEMPLATE {migrated()}")
     try:
-        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+        yield database_address(name)
     finally:
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+        on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@cache
+def migrated() -> str:
+    """Return the name of a database that others are copied from; migrating each would take seconds."""
+    name = f"spine_template_{uuid.uuid4().hex[:10]}"
+    on_server(f"CREATE DATABASE {name}")
+    atexit.register(on_server, f"DROP DATABASE {name} WITH (FORCE)")
+    Spine(database_address(name), "memory://", Path(tempfile.gettempdir()), 0).manage("migrate", "-v", "0")
+    return name
+
+
+def on_server(statement: str) -> None:
+    with psycopg.connect(os.environ["ATTUNE_TEST_DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[arg-type]
+
+
+def database_address(name: str) -> str:
+    return urlunsplit(urlsplit(os.environ["ATTUNE_TEST_DATABASE_URL"])._replace(path=f"/{name}"))
 
 
 @contextmanager

@@ -55,8 +55,7 @@ class Spine:
         return done
 
     def prepare(self) -> None:
-        """Migrate, declare the topology, load the core pack and a rule for the tests."""
-        self.manage("migrate", "-v", "0")
+        """Declare the topology, load the core pack and a pack for the tests; the database is migrated."""
         self.manage("topology", "--declare")
         self.manage("load_pack", "attune_project/packs/core")
         self.manage("load_pack", "tests/integration/pack")
