@@ -211,8 +211,8 @@ def _decide(timers: Sequence[Due]) -> list[Decided]:
         try:
             schedule = timer.schedule
             decided.append(Decided(timer, schedule, plan(schedule, timer.state, timer.now)))
-        except (ValueError, KeyError, OverflowError) as problem:
-            _give_up(timer, str(problem))
+        except Exception as problem:  # pure code on stored params: whatever it is, the timer is its cause
+            _give_up(timer, str(problem) or type(problem).__name__)
             continue
         fires += len(decided[-1].plan.fires)
     return decided

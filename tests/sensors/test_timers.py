@@ -244,6 +244,18 @@ def test_a_timer_whose_params_went_bad_stops_alone_and_says_so(armed: Armed) -> 
     )
 
 
+@pytest.mark.parametrize("params", [[], [1], "x", 7, {"unit": "seconds"}, {"interval": None}])
+def test_params_of_any_shape_stop_no_other_timer(armed: Armed, params: Any) -> None:
+    bad, good = armed(), armed()
+    Timer.objects.filter(pk=bad.pk).update(params=params)
+
+    timers.fire_due(at(60))
+
+    bad.refresh_from_db()
+    assert not bad.enabled
+    assert outcomes(good) == [(at(60), SlotOutcome.FIRED)]
+
+
 def test_a_refused_event_leaves_its_reason_in_the_slot(armed: Armed) -> None:
     timer = armed()
     Rule.objects.update(enabled=False)
