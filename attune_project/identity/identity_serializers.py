@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from attune_project.rest.serializers import Map, RowSerializer, Text
+from attune_project.rest.serializers import Map, RowSerializer, Text, Trimmed
 
 from .models import (
     Identity,
@@ -84,6 +84,7 @@ class IdentityItem(IdentityDetail):
 
 
 class IdentityBody(RowSerializer):
+    login = Trimmed(max_length=255)
     attributes = Map(required=False)
     password = Text(
         required=False, allow_null=True, write_only=True, min_length=8, max_length=128, trim_whitespace=False

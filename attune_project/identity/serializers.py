@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from attune_project.rest.serializers import RowSerializer, Text
+from attune_project.rest.serializers import RowSerializer, Text, Trimmed
 
 from .grants import ACTIONS, RESOURCES
 from .models import Identity, PermissionSet
@@ -14,7 +14,7 @@ from .tokens import TokenPair
 
 
 class Login(serializers.Serializer[Any]):
-    login = Text(max_length=255)
+    login = Trimmed(max_length=255)
     # Hashing takes as long as its text is: nothing that could be right is longer.
     password = Text(max_length=1024, trim_whitespace=False)
 
@@ -22,7 +22,7 @@ class Login(serializers.Serializer[Any]):
 class SelfRegistration(serializers.Serializer[Any]):
     """Length is the only rule of passwords."""
 
-    login = Text(min_length=3, max_length=255)
+    login = Trimmed(min_length=3, max_length=255)
     password = Text(min_length=8, max_length=128, trim_whitespace=False)
     display_name = Text(required=False, allow_null=True, max_length=255)
 

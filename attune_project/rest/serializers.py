@@ -11,12 +11,22 @@ from rest_framework.validators import UniqueValidator
 
 
 class Text(serializers.CharField):
-    """Text; a number isn't quietly taken for it."""
+    """Text, kept as it is given, blanks around it too; a number isn't quietly taken for it.
+
+    `trim_whitespace` (on by default) only says that blanks alone are no text.
+    """
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             self.fail("invalid")
-        return super().to_internal_value(data)
+        return data
+
+
+class Trimmed(Text):
+    """Text without the blanks around it: a login, which people type and paste."""
+
+    def to_internal_value(self, data: Any) -> str:
+        return super().to_internal_value(data).strip()
 
 
 class Flag(serializers.BooleanField):

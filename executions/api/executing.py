@@ -24,7 +24,9 @@ class Wish(serializers.Serializer[Any]):
 
     action_ref = VisibleRef(Action, resource="actions")
     parameters = Map(required=False, allow_null=True)
-    env_vars = serializers.DictField(child=Text(allow_blank=True), required=False, allow_null=True)
+    env_vars = serializers.DictField(
+        child=Text(allow_blank=True, trim_whitespace=False), required=False, allow_null=True
+    )
     permission_set_refs = serializers.ListField(child=Text(), required=False, allow_null=True)
     worker_pool = PoolName(required=False, allow_null=True)
     worker_selector = Map(required=False, allow_null=True)

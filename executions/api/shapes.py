@@ -44,7 +44,8 @@ class AttemptDetail(RowSerializer):
     class Meta:
         model = Attempt
         fields = (
-            "id", "created", "updated", "number", "worker", "status", "result", "started_at", "finished_at",
+            "id", "created", "updated", "execution", "number", "worker", "status", "result", "started_at",
+            "finished_at",
         )  # fmt: skip
 
 

@@ -88,11 +88,11 @@ def test_placement_and_environment_are_kept(api, make_action):
     make_action("demo.echo")
 
     answer = execute(
-        api, action_ref="demo.echo", worker_pool="gpu", worker_selector={"a": "b"}, env_vars={"N": "1"}
+        api, action_ref="demo.echo", worker_pool="gpu", worker_selector={"a": "b"}, env_vars={"N": " "}
     )
 
     row = answer.json()["data"]
-    assert (row["worker_pool"], row["worker_selector"], row["env_vars"]) == ("gpu", {"a": "b"}, {"N": "1"})
+    assert (row["worker_pool"], row["worker_selector"], row["env_vars"]) == ("gpu", {"a": "b"}, {"N": " "})
     assert row["status_reason"] == "waiting for a worker in pool gpu"
 
 
@@ -319,7 +319,8 @@ def test_an_execution_is_shown_with_its_attempts(api, make_execution):
     assert row.keys() == DETAIL
     assert [attempt["number"] for attempt in row["attempts"]] == [1, 2]
     assert row["attempts"][0].keys() == {
-        "id", "created", "updated", "number", "worker", "status", "result", "started_at", "finished_at",
+        "id", "created", "updated", "execution", "number", "worker", "status", "result", "started_at",
+        "finished_at",
     }  # fmt: skip
 
 

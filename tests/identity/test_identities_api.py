@@ -22,6 +22,12 @@ def test_an_identity_is_made(api):
     assert not made.is_superuser
 
 
+def test_a_login_is_kept_without_the_blanks_around_it(api):
+    answer = api.post(URL, {"login": " new "}, format="json")
+
+    assert answer.json()["data"]["login"] == "new"
+
+
 def test_an_identity_shows_everything_but_its_password(api, identity_with):
     someone = identity_with(MORE)
 

@@ -88,6 +88,7 @@ def test_a_ref_is_unique(api):
     [
         ({"ref": "Shop"}, "ref"),
         ({"ref": "a.b"}, "ref"),
+        ({"ref": "shop\n"}, "ref"),
         ({"ref": "a" * 256}, "ref"),
         ({"ref": None}, "ref"),
         ({"label": ""}, "label"),

@@ -8,6 +8,18 @@ URL = "/api/v1/try/packs"
 GOOD = {"ref": "demo", "label": "Demo", "version": "1.0.0"}
 
 
+def test_text_is_kept_with_the_blanks_around_it(api):
+    answer = api.post(URL, {**GOOD, "label": " Demo\n"}, format="json")
+
+    assert answer.json()["data"]["label"] == " Demo\n"
+
+
+def test_blanks_alone_are_no_text(api):
+    answer = api.post(URL, {**GOOD, "label": " \n"}, format="json")
+
+    assert answer.json()["details"] == {"label": ["This field may not be blank."]}
+
+
 def test_a_row_is_made_and_shown(api):
     answer = api.post(URL, {**GOOD, "surprise": 1}, format="json")
 
