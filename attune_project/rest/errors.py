@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
-from psycopg.errors import UniqueViolation
+from psycopg.errors import ForeignKeyViolation, UniqueViolation
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
@@ -108,11 +108,22 @@ def as_refusal(exception: Exception) -> drf.APIException | None:
             return drf.NotFound("Not found.")
         case PermissionDenied():
             return drf.PermissionDenied(str(exception) or None)
-        case IntegrityError() if isinstance(exception.__cause__, UniqueViolation):
-            return Conflict(duplicate(exception.__cause__))
+        case IntegrityError():
+            return conflict_of(exception)
         case OperationalError() | InterfaceError():
             log.warning("database_unavailable", exc_info=exception)
             return Unavailable()
+    return None
+
+
+def conflict_of(error: IntegrityError) -> Conflict | None:
+    """Return what two requests may do to each other; None for what only a fault of ours breaks."""
+    violation = error.__cause__
+    if isinstance(violation, UniqueViolation):
+        return Conflict(duplicate(violation))
+    if isinstance(violation, ForeignKeyViolation):  # what one request named, the other has deleted
+        log.warning("crossed_requests", exc_info=error)
+        return Conflict("Something that this hangs on changed at the same moment; look and try again.")
     return None
 
 

@@ -1,8 +1,9 @@
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from rest_framework.exceptions import Throttled
 
 from attune_project.rest import errors
+from tests.rest.conftest import PackViews
 
 URL = "/api/v1/try/packs"
 GOOD = {"ref": "demo", "label": "Demo", "version": "1.0.0"}
@@ -143,3 +144,17 @@ def test_a_view_that_says_nothing_about_access_lets_nobody_in(api):
 
     assert answer.status_code == 403
     assert answer.json()["code"] == "FORBIDDEN"
+
+
+def test_a_row_whose_parent_vanished_meanwhile_is_a_conflict(api, monkeypatch):
+    def make(view, serializer):
+        with connection.cursor() as cursor:
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        return serializer.save(owner_id=987654)
+
+    monkeypatch.setattr(PackViews, "make", make)
+
+    answer = api.post(URL, GOOD, format="json")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "CONFLICT")
+    assert "987654" not in answer.json()["error"]
