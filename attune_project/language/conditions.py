@@ -123,10 +123,10 @@ class _Reader:
         return self.criteria(raw, path, 1)
 
     def member(self, raw: Any, path: str, depth: int) -> Node | None:
-        if depth > MAX_DEPTH:
-            self.refuse(path, f"nested deeper than {MAX_DEPTH} levels")
-        elif not isinstance(raw, dict):
+        if not isinstance(raw, dict):
             self.refuse(path, "expected a clause {field, operator, value}, a group or an expression")
+        elif _is_group(raw) and depth > MAX_DEPTH:
+            self.refuse(path, f"groups are nested deeper than {MAX_DEPTH} levels")
         elif _is_group(raw):
             return self.group(raw, path, depth)
         elif "expression" in raw:
