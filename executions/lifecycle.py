@@ -224,12 +224,13 @@ def renew(worker_id: int, tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, str]
     return dict(rows)
 
 
-def release(worker_id: int) -> int:
-    """End every lease of a worker that stops: what it still ran is treated as a lost worker's."""
+def release(worker_id: int, tokens: Collection[uuid.UUID] | None = None) -> int:
+    """End leases of a worker, all of them when it stops: what it ran is treated as a lost worker's."""
     rows = _rows(
         "UPDATE execution SET lease_expires_at = clock_timestamp()"
-        " WHERE worker_id = %s AND status IN ('running', 'canceling') RETURNING id",
-        [worker_id],
+        " WHERE worker_id = %s AND status IN ('running', 'canceling')"
+        " AND (%s::uuid[] IS NULL OR lease_token = ANY(%s::uuid[])) RETURNING id",
+        [worker_id, *[None if tokens is None else list(tokens)] * 2],
     )
     return len(rows)
 

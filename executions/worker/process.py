@@ -167,10 +167,17 @@ class WorkerProcess:
             steps.note_full_claim("run")
 
     def _renew(self) -> None:
-        """Renew what the slots hold now: what is claimed in the meantime has a fresh lease."""
+        """Renew what the slots hold now: what is claimed in the meantime has a fresh lease.
+
+        An answer that was long on its way may have renewed what was killed meanwhile: that is given back.
+        """
         asked = self.slots.tokens()
         until = time.monotonic() + settings.ATTUNE_LEASE_SECONDS
-        self.slots.apply(asked, lifecycle.renew(self.worker_id, asked), until)
+        leases = lifecycle.renew(self.worker_id, asked)
+        self.slots.apply(asked, leases, until)
+        gone = set(leases) - set(self.slots.tokens())
+        if gone:
+            lifecycle.release(self.worker_id, gone)
 
     def fence(self) -> None:
         """Kill what nobody can renew any more, before its lease ends: without asking the database."""

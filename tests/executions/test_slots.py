@@ -87,6 +87,25 @@ def test_a_lease_that_is_about_to_end_unrenewed_stops_its_action_without_the_dat
     assert wait_for(lambda: reasons(worker) == [None])
 
 
+def test_what_was_killed_while_a_heartbeat_waited_is_given_back(worker, request_sleep, monkeypatch):
+    """The database hangs: the action is killed in time, and then the old question renews its lease."""
+    renew = lifecycle.renew
+    request_sleep(1)
+    worker.fill_slots()
+
+    def hang(*asked):
+        for one in worker.slots._running.values():
+            one.control.stop("lost")
+        worker.slots.wait(5)
+        return renew(*asked)
+
+    monkeypatch.setattr(lifecycle, "renew", hang)
+
+    worker.heartbeat()
+
+    assert lifecycle.expire(10) == 1
+
+
 def test_a_heartbeat_after_the_end_renews_nothing(worker, request_sleep, settings):
     settings.ATTUNE_DRAIN_SECONDS = 0
     request_sleep(1)
