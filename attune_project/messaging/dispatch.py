@@ -1,6 +1,7 @@
 """What a consumer does with a message: check that it is ours, answer a probe, or run the step."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import structlog
 from celery import shared_task
@@ -13,6 +14,7 @@ from attune_project.messaging.topology import MessageType
 from attune_project.service import current_service
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 
 def consume(message: MessageType) -> Any:
@@ -55,7 +57,7 @@ def _refuse_misrouted(message: MessageType, delivery: dict[str, Any], key: str) 
 
 def _answer(message: MessageType, key: str, service: str) -> None:
     try:
-        probes.answer(key, service)
+        _on_a_live_connection(lambda: probes.answer(key, service))
     except (OperationalError, InterfaceError) as problem:
         connections.close_all()
         log.warning("probe not answered", error=str(problem))
@@ -65,7 +67,7 @@ def _answer(message: MessageType, key: str, service: str) -> None:
 
 def _run(message: MessageType, ids: list[int], key: str) -> None:
     try:
-        more = _step(message, ids)
+        more = _on_a_live_connection(lambda: _step(message, ids))
     except (OperationalError, InterfaceError) as problem:
         # The database is away: the rows still owe, and the poll that finds it back does them.
         connections.close_all()
@@ -83,6 +85,19 @@ def _run(message: MessageType, ids: list[int], key: str) -> None:
     if more:  # give other queues their turn, then go on
         pool = key.removeprefix(message.routing_key).removeprefix(".") or None
         publisher().send(Letter(message, ids[:1], pool))
+
+
+def _on_a_live_connection(work: Callable[[], T]) -> T:
+    """Do it, and once more on a new connection if that of an earlier message has gone meanwhile.
+
+    A connection can idle for long: when the database was restarted, that is no reason to lose a ring.
+    """
+    try:
+        return work()
+    except (OperationalError, InterfaceError) as problem:
+        connections.close_all()
+        log.info("trying again on a new database connection", reason=str(problem))
+        return work()
 
 
 def _step(message: MessageType, ids: list[int]) -> bool:

@@ -96,6 +96,22 @@ def test_a_lost_database_is_left_to_the_polls(executor, counted, monkeypatch):
     assert counted == [("consumed", "attune.executions.queue", "error")]
 
 
+def test_a_connection_that_died_while_it_idled_loses_no_ring(executor, counted, monkeypatch):
+    outcomes = [OperationalError("server closed the connection"), 0]
+
+    def fail_once(limit):
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    verb(monkeypatch, fail_once)
+
+    dispatch.dispatch(ENFORCEMENT_CREATED, request(), [1])
+
+    assert counted == [("consumed", "attune.executions.queue", "ok")]
+
+
 def test_a_failing_step_is_redelivered_by_rabbitmq_and_counted_there(
     executor, counted, monkeypatch, settings
 ):
