@@ -46,7 +46,7 @@ class AnyOfField(forms.Field):
 
 
 class TimeField(forms.Field):
-    """A moment in ISO 8601; one without an offset is UTC."""
+    """A moment in ISO 8601, told in UTC: PostgreSQL knows no offset of 16 hours or more."""
 
     def to_python(self, value: str | None) -> datetime | None:
         if not value:
@@ -55,13 +55,15 @@ class TimeField(forms.Field):
         moment = _moment(value.strip().replace(" ", "+") if "T" in value else value.strip())
         if moment is None:
             raise forms.ValidationError("expected a time in ISO 8601, such as 2026-01-31T12:00:00Z")
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment
 
 
 def _moment(text: str) -> datetime | None:
+    """Read a moment; one without an offset is UTC."""
     try:
-        return parse_datetime(text if len(text) > 10 else f"{text}T00:00:00")
-    except ValueError:
+        moment = parse_datetime(text if len(text) > 10 else f"{text}T00:00:00")
+        return moment and (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
         return None
 
 

@@ -43,7 +43,12 @@ def test_a_search_looks_into_each_of_its_columns(api, make_pack):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("is_standard", "perhaps"), ("created_after", "yesterday"), ("created_before", "2026-13-45")],
+    [
+        ("is_standard", "perhaps"),
+        ("created_after", "yesterday"),
+        ("created_before", "2026-13-45"),
+        ("created_after", "0001-01-01T00:00:00+14:00"),
+    ],
 )
 def test_a_value_that_makes_no_sense_is_named(api, name, value):
     answer = api.get(URL, {name: value})
@@ -51,6 +56,12 @@ def test_a_value_that_makes_no_sense_is_named(api, name, value):
     assert answer.status_code == 400
     assert answer.json()["code"] == "BAD_REQUEST"
     assert answer.json()["error"].startswith(f"{name}:")
+
+
+def test_an_offset_beyond_those_of_postgresql_is_understood(api, packs):
+    answer = api.get(URL, {"created_after": "2000-01-01T00:00:00+18:10"})
+
+    assert len(refs(answer)) == len(packs)
 
 
 def test_times_bound_a_list(api, packs):
