@@ -7,7 +7,7 @@ from typing import Any
 
 import django_filters
 from django import forms
-from django.db.models import Q, QuerySet
+from django.db.models import JSONField, Q, QuerySet, Value
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 
@@ -35,7 +35,10 @@ class Contains(django_filters.Filter):  # type: ignore[misc]
     field_class = JsonField
 
     def filter(self, qs: QuerySet[Any], value: str | None) -> QuerySet[Any]:
-        return qs.filter(**{f"{self.field_name}__contains": json.loads(value)}) if value else qs
+        if not value:
+            return qs
+        wanted = Value(json.loads(value), JSONField())  # a bare None would be no value at all, and a fault
+        return qs.filter(**{f"{self.field_name}__contains": wanted})
 
 
 class OfPacks(Texts):

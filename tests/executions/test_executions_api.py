@@ -245,6 +245,7 @@ def test_a_page_says_where_it_is(api, make_execution):
         ('result_contains={"data": {"a": 1}}', True),
         ('result_contains={"data": {"a": 1}, "b": [2, 3]}', True),
         ('result_contains={"data": {"a": 2}}', False),
+        ("result_contains=null", False),
     ],
 )
 def test_a_list_is_filtered(api, make_execution, query, found):
