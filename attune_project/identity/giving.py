@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework.exceptions import PermissionDenied
 
-from attune_project.rest.errors import Unprocessable
+from attune_project.rest.errors import Conflict, Unprocessable
 
 from .grants import check_grants, readable
 from .models import Identity, PermissionSet
@@ -42,3 +42,13 @@ def within_reach(caller: Caller, identity: Identity) -> bool:
 def require_within_reach(caller: Caller, identity: Identity, action: str) -> None:
     if not within_reach(caller, identity):
         raise PermissionDenied(f"Permission denied: identities:{action}")
+
+
+def require_another_administrator(identity: Identity) -> None:
+    """Raise 409 for the last administrator: without one, nobody can give rights any more.
+
+    Call it in the transaction of the change: two administrators that remove each other follow one another.
+    """
+    there = Identity.objects.select_for_update().filter(is_superuser=True, frozen=False).order_by("pk")
+    if [row.pk for row in there] == [identity.pk]:
+        raise Conflict(f"{identity.login!r} is the last administrator; make another one first.")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
@@ -23,7 +24,7 @@ from attune_project.rest.views import (
     writable_nulls,
 )
 
-from .giving import require_giveable, require_role, require_within_reach
+from .giving import require_another_administrator, require_giveable, require_role, require_within_reach
 from .identity_serializers import (
     Assignment,
     IdentityBody,
@@ -67,6 +68,7 @@ class IdentityViews(Catalogue):
 
     def remove(self, row: Identity) -> None:
         require_within_reach(self.request.user, row, "delete")
+        require_another_administrator(row)
         row.delete()
 
     @extend_schema(request=None)
@@ -82,8 +84,11 @@ class IdentityViews(Catalogue):
     def _set_frozen(self, frozen: bool) -> Response:
         identity = self.get_object()
         require_within_reach(self.request.user, identity, "update")
-        identity.frozen = frozen
-        identity.save(update_fields=["frozen"])
+        with transaction.atomic():
+            if frozen:
+                require_another_administrator(identity)
+            identity.frozen = frozen
+            identity.save(update_fields=["frozen"])
         return self.show(identity)
 
 

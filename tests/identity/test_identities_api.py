@@ -67,6 +67,24 @@ def test_a_password_can_be_taken_away(api, nobody):
     assert nobody.password is None
 
 
+@pytest.mark.parametrize(("method", "path"), [("post", "/freeze"), ("delete", "")])
+def test_the_last_administrator_stays(api, administrator, method, path):
+    answer = getattr(api, method)(f"{URL}/{administrator.pk}{path}")
+
+    administrator.refresh_from_db()
+    assert (answer.status_code, answer.json()["code"]) == (409, "CONFLICT")
+    assert not administrator.frozen
+
+
+@pytest.mark.parametrize(("method", "path"), [("post", "/freeze"), ("delete", "")])
+def test_an_administrator_may_go_when_another_stays(api, administrator, method, path):
+    Identity.objects.create_superuser("another", "long enough")
+
+    answer = getattr(api, method)(f"{URL}/{administrator.pk}{path}")
+
+    assert answer.status_code == 200
+
+
 @pytest.mark.parametrize(("verb", "frozen"), [("freeze", True), ("unfreeze", False)])
 def test_an_identity_is_frozen_and_thawed(api, nobody, verb, frozen):
     answer = api.post(f"{URL}/{nobody.pk}/{verb}")
