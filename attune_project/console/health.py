@@ -46,7 +46,7 @@ class HealthRootView(LiveView):
 class ReadyView(HealthView):
     """The database answers and is migrated; a broker that is away delays work but refuses none."""
 
-    @extend_schema(responses=Plain, operation_id="health_ready")
+    @extend_schema(responses={200: Plain, 503: Plain}, operation_id="health_ready")
     def get(self, request: Request) -> Response:
         reason = not_ready()
         if reason:
@@ -55,7 +55,7 @@ class ReadyView(HealthView):
 
 
 class DetailedView(HealthView):
-    @extend_schema(responses=Detailed, operation_id="health_detailed")
+    @extend_schema(responses={200: Detailed, 503: Detailed}, operation_id="health_detailed")
     def get(self, request: Request) -> Response:
         found = look()
         broker_away = broker_state.watch.state().error is not None

@@ -105,3 +105,10 @@ def test_swagger_needs_nobody_else(stranger):
 
     assert "/static/drf_spectacular_sidecar/swagger-ui-dist/" in page
     assert "https://" not in page
+
+
+@pytest.mark.parametrize("path", ["/health/ready", "/health/detailed"])
+def test_the_document_knows_that_health_may_be_bad_in_its_own_shape(api, path):
+    answers = api.get("/api-spec/openapi.json").json()["paths"][path]["get"]["responses"]
+
+    assert answers["503"] == answers["200"]
