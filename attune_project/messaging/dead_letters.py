@@ -28,14 +28,14 @@ def collect() -> int:
 
 def move(connection: Connection, limit: int = MOST_PER_TICK) -> int:
     """Move up to `limit` messages, each acknowledged only after its row has committed."""
-    channel = connection.channel()
+    channel: Any = connection.channel()  # what it gets are bare messages, which can't ack themselves
     for moved in range(limit):
-        message = channel.basic_get(topology.DEAD_LETTER_QUEUE)  # type: ignore[attr-defined]
+        message = channel.basic_get(topology.DEAD_LETTER_QUEUE)
         if message is None:
             return moved
         with transaction.atomic():
             keep(message)
-        message.ack()
+        channel.basic_ack(message.delivery_tag)
     return limit
 
 

@@ -6,10 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.integration.servers import free_port, fresh_database, fresh_vhost, rabbitmqctl
+from tests.integration.servers import free_port, fresh_database, fresh_vhost
 from tests.integration.spine import Spine
-
-__all__ = ["free_port", "rabbitmqctl"]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +36,8 @@ def spine(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def running(spine: Spine) -> Spine:
-    """The same with every service running."""
+    """The same with every service running, as an operator runs it."""
+    spine.terminate(*spine.special)
     spine.start(*spine.missing())
     return spine
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +37,7 @@ class Control:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=90).stdout
 
 
-def live_bindings(control: Control, vhost: str) -> set[tuple[str, ...]]:
+def live_bindings(control: Callable[..., str], vhost: str) -> set[tuple[str, ...]]:
     """Return every binding to an exchange of Attune, as (exchange, routing key, queue)."""
     lines = control(
         "-q", "list_bindings", "-p", vhost, "source_name", "routing_key", "destination_name",

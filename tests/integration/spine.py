@@ -28,6 +28,7 @@ class Spine:
         self.folder = folder
         self.port = port
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.special: set[str] = set()  # services that run with settings or sabotage of their own
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -78,6 +79,9 @@ class Spine:
         """Start a service without waiting for it, as a supervisor does."""
         ready = self._ready_file(name)
         ready.unlink(missing_ok=True)
+        self.special.discard(name)
+        if sabotage or settings:
+            self.special.add(name)
         service = name.partition(":")[0]  # worker:2 is a second worker
         command = [sys.executable, "manage.py", "service", service, "--port", str(self.port)]
         if sabotage:
