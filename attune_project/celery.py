@@ -30,9 +30,7 @@ def configure() -> None:
     names = pools.declared()
     app.conf.update(
         broker_url=settings.BROKER_URL,
-        broker_transport_options=broker.transport_options()
-        if not broker.is_amqp()
-        else {"confirm_publish": True},
+        broker_transport_options=broker.consumer_options(),
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         broker_connection_timeout=5,

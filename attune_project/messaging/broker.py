@@ -5,6 +5,8 @@ from typing import Any
 from django.conf import settings
 from kombu import Connection
 
+CONSUMER_TIMEOUT = 10.0
+
 
 def is_amqp() -> bool:
     return str(settings.BROKER_URL).startswith(("amqp", "pyamqp"))
@@ -29,6 +31,15 @@ def transport_options() -> dict[str, Any]:
         "fanout_prefix": True,
         "fanout_patterns": True,
     }
+
+
+def consumer_options() -> dict[str, Any]:
+    """Return the options of Celery's own connections: without a limit a silent broker holds them for ever.
+
+    A wide one, since a broker that is merely busy takes seconds to declare a queue.
+    """
+    limits = {"read_timeout": CONSUMER_TIMEOUT, "write_timeout": CONSUMER_TIMEOUT} if is_amqp() else {}
+    return {**transport_options(), **limits}
 
 
 def connect() -> Connection:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from celery import bootsteps
+from celery.utils.threads import bound_open_broker_sockets  # type: ignore[attr-defined]
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
 
@@ -14,6 +15,7 @@ from attune_project.messaging.consuming import consuming
 from attune_project.service import current_service
 
 LONGEST_PAUSE = 5.0
+LEAVE_SECONDS = 1.0
 
 
 class DeadLetters(bootsteps.StartStopStep):
@@ -67,6 +69,16 @@ class Ready(bootsteps.StartStopStep):
             Path(path).touch()
 
 
+class Leave(bootsteps.StartStopStep):
+    """At the end wait only so long for a broker that does not answer: there are actions to be waited for."""
+
+    requires = (Tasks,)
+
+    def close(self, parent: Any) -> None:
+        if parent.connection is not None:
+            bound_open_broker_sockets(parent.connection, LEAVE_SECONDS)
+
+
 class Ticks(bootsteps.StartStopStep):
     """Start the service's own clock; it belongs to the worker, so it runs with the broker away, too."""
 
@@ -90,7 +102,7 @@ class AttuneConsumer(Consumer):
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc, valid-type]
         default_steps = [
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in str(step)
-        ] + [DeadLetters, Flush, Ready]
+        ] + [DeadLetters, Flush, Leave, Ready]
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, trying every few seconds: kombu's pauses grow to 30 s, which would outlast the outage."""
