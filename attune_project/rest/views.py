@@ -12,6 +12,7 @@ from rest_framework import mixins
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import NotFound
 from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -20,7 +21,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from .access import GRANTED, OPEN, Access
 from .changes import patch_changes, put_changes
-from .errors import CHALLENGE, Unprocessable
+from .errors import CHALLENGE, BadRequest, Unprocessable
 from .negotiation import JsonFirst
 from .parsers import DocumentParser, MergePatchParser
 from .query import LARGEST, refuse_nul
@@ -52,6 +53,16 @@ class View(APIView):
     def get_authenticate_header(self, request: Request) -> str:
         """Challenge on open routes too: without one DRF would make a refused login a 403."""
         return CHALLENGE
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
+        """Choose the form of the answer; who may not ask at all is told so before a form is refused."""
+        try:
+            chosen: tuple[BaseRenderer, str] = super().perform_content_negotiation(request, force)
+        except BadRequest:
+            self.perform_authentication(request)
+            self.check_permissions(request)
+            raise
+        return chosen
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -30,6 +30,12 @@ def test_credentials_are_asked_for_before_anything_else(stranger, method):
     assert answer.headers["WWW-Authenticate"] == 'Bearer realm="attune"'
 
 
+@pytest.mark.parametrize("path", ["?format=junk", "?bogus=1", "?page=0", "/absent?format=junk"])
+@pytest.mark.django_db
+def test_credentials_are_asked_for_before_parameters_are_judged(stranger, path):
+    assert stranger.get(f"{URL}{path}").status_code == 401
+
+
 def test_an_absent_row_is_404(api):
     answer = api.get(f"{URL}/absent.one")
 
