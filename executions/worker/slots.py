@@ -116,11 +116,12 @@ class Slots:
             control.stop("shutdown")
 
     def wait(self, seconds: float) -> bool:
-        """Wait until every slot is free; return whether that came to be in time."""
+        """Wait until every slot is free, and none is about to be filled by a claim under way; return
+        whether that came to be in time."""
         ends = time.monotonic() + seconds
-        while self.busy and time.monotonic() < ends:
+        while self.free < self.size and time.monotonic() < ends:
             time.sleep(0.05)
-        return not self.busy
+        return self.free == self.size
 
     def _run(self, claimed: Claimed, control: Control) -> None:
         try:

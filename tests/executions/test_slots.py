@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def worker(db, worker_service):
     process = WorkerProcess(RunnerSettings(kill_grace=0.2), slots=2)
     yield process
+    process.draining = True  # or a freed slot claims again
     process.slots.stop_all()
     process.slots.wait(5)
 
@@ -104,6 +105,14 @@ def test_what_was_killed_while_a_heartbeat_waited_is_given_back(worker, request_
     worker.heartbeat()
 
     assert lifecycle.expire(10) == 1
+
+
+def test_a_claim_under_way_is_waited_for(worker):
+    reserved = worker.slots.reserve()
+    before = worker.slots.wait(0.1)
+    worker.slots.fill(reserved, [], 0)
+
+    assert (before, worker.slots.wait(0.1)) == (False, True)
 
 
 def test_a_heartbeat_after_the_end_renews_nothing(worker, request_sleep, settings):

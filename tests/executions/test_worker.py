@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def worker(db, worker_service):
     process = WorkerProcess(RunnerSettings(kill_grace=0.2), slots=2)
     yield process
+    process.draining = True  # or a freed slot claims again
     process.slots.stop_all()
     process.slots.wait(5)
 
