@@ -150,7 +150,8 @@ WITH input AS MATERIALIZED (
                        rule_id, rule_ref, dedup_key, trace_id, status, created, updated)
     SELECT id, trigger_id, trigger_ref, config, payload, source_id, source_ref,
            rule_id, rule_ref, dedup_key, trace_id, 'new', clock_timestamp(), clock_timestamp()
-    FROM input ORDER BY place
+    FROM input
+    ORDER BY trigger_ref, dedup_key, place -- the same order in every process: no deadlock over shared keys
     ON CONFLICT (trigger_ref, dedup_key) WHERE dedup_key IS NOT NULL DO NOTHING
     RETURNING id
 )
