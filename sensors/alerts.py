@@ -58,6 +58,7 @@ def record_alerts(alerts: list[Alert]) -> None:
         for alert in alerts
     ]
     for alert, outcome in zip(alerts, record_events(events), strict=True):
-        log.error("alert", summary=alert.summary, correlation_id=alert.correlation_id)
+        tell = log.info if alert.severity == "info" else log.error
+        tell("alert", summary=alert.summary, correlation_id=alert.correlation_id)
         if not isinstance(outcome, Recorded):
             log.error("alert not recorded", reason=str(outcome))

@@ -61,7 +61,7 @@ def _owed_reason(step: OwedStep, count: int) -> str | None:
     many = f"{count} or more" if count >= 1000 else str(count)
     return (
         f"{many} rows of {step.table} have owed the step {step.name} for more than {OWED_SECONDS:g} s, by"
-        f" message and by poll: is a {step.service} service running, and does its log say `step failed`?"
+        f" message and by poll: is the {step.service} service running, and does its log say `step failed`?"
     )
 
 

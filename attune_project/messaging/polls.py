@@ -12,7 +12,7 @@ from attune_project.service import current_service
 
 log = structlog.get_logger(__name__)
 SERVICES = ("sensor", "executor", "worker")
-_begun: set[str] = set()
+_ended: dict[str, float] = {}  # when this process last ended its poll of a step
 
 
 def poll(step: OwedStep, older_than: float | None = None) -> int:
@@ -47,12 +47,14 @@ def poll_all() -> None:
     """Poll every step of this service."""
     if settings.ATTUNE_POLLS:
         for step in steps.of_service(current_service()):
-            _begin(step)
+            _excuse_absence(step)
             poll(step)
+            _ended[step.name] = time.monotonic()
 
 
-def _begin(step: OwedStep) -> None:
-    """Note at this process's first poll that the step is behind: what waited for its start was not lost."""
-    if step.name not in _begun:
+def _excuse_absence(step: OwedStep) -> None:
+    """Note that the step is behind when this process starts or was frozen: what waited was not lost."""
+    longest = settings.ATTUNE_POLL_SECONDS + 2 * steps.BUDGET_SECONDS
+    ended = _ended.get(step.name)
+    if ended is None or time.monotonic() - ended > longest:
         steps.note_full_claim(step.name)
-        _begun.add(step.name)

@@ -1,5 +1,6 @@
 """Polls repair, and count only what is a repair."""
 
+import time
 import uuid
 
 import pytest
@@ -81,7 +82,7 @@ def test_repairs_add_up(step):
 
 def test_what_waited_for_this_process_to_start_is_no_repair(monkeypatch):
     monkeypatch.setenv("ATTUNE_SERVICE", "sensor")
-    monkeypatch.setattr(polls, "_begun", set())
+    monkeypatch.setattr(polls, "_ended", {})
     steps._noted.clear()
     event = old_event()
 
@@ -90,3 +91,24 @@ def test_what_waited_for_this_process_to_start_is_no_repair(monkeypatch):
     event.refresh_from_db()
     assert event.status == "decided"
     assert Step.objects.get(name="match").repairs == 0
+
+
+def test_what_waited_for_a_process_that_was_frozen_is_no_repair(monkeypatch):
+    monkeypatch.setenv("ATTUNE_SERVICE", "sensor")
+    monkeypatch.setattr(polls, "_ended", {"match": time.monotonic() - 40})
+    steps._noted.clear()
+    old_event(seconds=30)
+
+    polls.poll_all()
+
+    assert Step.objects.get(name="match").repairs == 0
+
+
+def test_what_a_process_finds_that_polled_in_time_is_a_repair(monkeypatch):
+    monkeypatch.setenv("ATTUNE_SERVICE", "sensor")
+    monkeypatch.setattr(polls, "_ended", {"match": time.monotonic() - 2})
+    old_event()
+
+    polls.poll_all()
+
+    assert Step.objects.get(name="match").repairs == 1

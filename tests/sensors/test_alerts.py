@@ -1,0 +1,37 @@
+"""An alert is an event and a line of the log."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from sensors.alerts import TRIGGER, Alert, record_alerts
+from sensors.models import Event, Trigger
+
+pytestmark = pytest.mark.django_db
+
+
+def alert(severity: str) -> Alert:
+    return Alert(
+        severity=severity,
+        category="health",
+        failure_type="health_check_red",
+        component_type="health_check",
+        summary="canary says something",
+    )
+
+
+@pytest.mark.parametrize(("severity", "level"), [("critical", "error"), ("info", "info")])
+def test_good_news_is_no_error_in_the_log(severity, level):
+    Trigger.objects.create(ref=TRIGGER, label="Alert")
+
+    with capture_logs() as lines:
+        record_alerts([alert(severity)])
+
+    assert [(line["event"], line["log_level"]) for line in lines] == [("alert", level)]
+    assert Event.objects.get(trigger_ref=TRIGGER).payload["summary"] == "canary says something"
+
+
+def test_an_alert_that_cannot_be_recorded_is_still_told():
+    with capture_logs() as lines:
+        record_alerts([alert("critical")])
+
+    assert [line["event"] for line in lines] == ["alert", "alert not recorded"]
