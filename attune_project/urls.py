@@ -18,6 +18,7 @@ sessions = [
 ]
 
 urlpatterns = [
+    path("", RedirectView.as_view(url="/admin/")),
     path("", include("attune_project.console.urls")),
     path("", include("attune_project.identity.urls")),
     path("api/v1/", include("attune_project.packs.urls")),

@@ -112,3 +112,11 @@ def test_the_document_knows_that_health_may_be_bad_in_its_own_shape(api, path):
     answers = api.get("/api-spec/openapi.json").json()["paths"][path]["get"]["responses"]
 
     assert answers["503"] == answers["200"]
+
+
+@pytest.mark.urls("attune_project.urls")
+def test_the_bare_address_leads_to_the_admin(client):
+    answer = client.get("/")
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "/admin/"
