@@ -22,6 +22,7 @@ from tests.integration.spine import SERVICES, Spine, until
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.timeout(600)]
 LONG = os.environ.get("ATTUNE_TEST_LONG") == "1"
 AWAY = 60 if LONG else 15
+UNDER_LOAD = 60 if LONG else 10
 BACK_IN_STEP = 15  # architecture.md, section 7
 
 
@@ -122,8 +123,8 @@ def wipe(control: Control) -> None:
 @pytest.mark.parametrize("blow", [restart, wipe])
 def test_a_broker_that_restarts_or_forgets_loses_nothing(well: Spine, node: Node, blow):
     before = well.statuses()["completed"]
-    load = Load(well, AWAY)
-    time.sleep(3)
+    load = Load(well, UNDER_LOAD)
+    time.sleep(2)
 
     blow(node.control)
     back = time.monotonic()
