@@ -54,7 +54,7 @@ def poll_all() -> None:
 
 def _excuse_absence(step: OwedStep) -> None:
     """Note that the step is behind when this process starts or was frozen: what waited was not lost."""
-    longest = settings.ATTUNE_POLL_SECONDS + 2 * steps.BUDGET_SECONDS
+    longest = settings.ATTUNE_POLL_SECONDS + steps.BUDGET_SECONDS
     ended = _ended.get(step.name)
     if ended is None or time.monotonic() - ended > longest:
         steps.note_full_claim(step.name)
