@@ -8,8 +8,8 @@ from rest_framework.exceptions import ValidationError
 
 from attune_project.identity.references import VisibleRef
 from attune_project.packs import keys
-from attune_project.packs.models import Pack
-from attune_project.rest.serializers import Document, Map, RowSerializer, Text
+from attune_project.packs.bodies import PackItemBody
+from attune_project.rest.serializers import Document, Map, Text
 from executions.models import Action
 from rules.api.params import stored_params
 from rules.models import Rule
@@ -19,11 +19,9 @@ from sensors.models import Trigger
 WRITABLE_MAPS = ("action_params", "trigger_params")
 
 
-class RuleBody(RowSerializer):
-    """A rule to be made or changed; `ref` and `pack_ref` are fixed once it is made."""
+class RuleBody(PackItemBody):
+    """A rule to be made or changed."""
 
-    ref = Text(max_length=keys.LONGEST_REF)
-    pack_ref = VisibleRef(Pack, resource="packs", source="pack")
     trigger_ref = VisibleRef(Trigger, resource="triggers", source="trigger")
     action_ref = VisibleRef(Action, resource="actions", source="action")
     conditions = Document(required=False, allow_null=True)
@@ -42,9 +40,9 @@ class RuleBody(RowSerializer):
         return super().to_internal_value(self._qualified(data) if isinstance(data, Mapping) else data)
 
     def _qualified(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Give a ref without a dot the rule's pack."""
+        """Give the refs of trigger and action without a dot the rule's pack, too."""
         pack = data.get("pack_ref") if self.instance is None else self.instance.pack_ref
-        names = ("ref", "trigger_ref", "action_ref")
+        names = ("trigger_ref", "action_ref")
         known = {name: data[name] for name in names if isinstance(data.get(name), str) and data[name]}
         if not isinstance(pack, str):
             return dict(data)
@@ -54,11 +52,7 @@ class RuleBody(RowSerializer):
         return {} if value is None else value
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if self.instance is None:
-            _refuse_foreign_ref(attrs["ref"], attrs["pack"].ref)
-        else:
-            _refuse_moving(self.instance, attrs)
-        return self._checked(attrs)
+        return self._checked(super().validate(attrs))
 
     def _checked(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Judge the rule as it is going to be, not only what the body names."""
@@ -81,21 +75,6 @@ class RuleBody(RowSerializer):
 
     def _value(self, attrs: dict[str, Any], name: str) -> Any:
         return attrs.get(name, getattr(self.instance, name) if self.instance else {})
-
-
-def _refuse_foreign_ref(ref: str, pack: str) -> None:
-    try:
-        keys.own_ref("ref", ref, pack)
-    except keys.ItemError as error:
-        raise ValidationError({"ref": [error.reason]}) from None
-
-
-def _refuse_moving(rule: Rule, attrs: dict[str, Any]) -> None:
-    """Refuse another ref or pack: history and timers know the rule by them."""
-    if attrs.pop("ref", rule.ref) != rule.ref:
-        raise ValidationError({"ref": ["A ref is never changed; make another rule."]})
-    if attrs.pop("pack", rule.pack) != rule.pack:
-        raise ValidationError({"pack_ref": ["A rule stays in its pack; make another rule."]})
 
 
 class Question(serializers.Serializer[Any]):
