@@ -1,5 +1,8 @@
 """The pages that people open: the browsable API, the OpenAPI document, Swagger UI."""
 
+import html
+import json
+
 import pytest
 from django.core.management import call_command
 from django.test import Client
@@ -11,6 +14,13 @@ URL = "/api/v1/try/packs"
 def browser(client, administrator):
     client.force_login(administrator)
     return client
+
+
+def written_in(page):
+    """Return what the page's form for a body says at first."""
+    return json.loads(
+        html.unescape(page.split('name="_content"')[1].split(">", 1)[1].split("</textarea>")[0])
+    )
 
 
 def test_whoever_accepts_anything_gets_json(api):
@@ -28,6 +38,23 @@ def test_a_browser_gets_a_page(browser, make_pack):
     assert "rest_framework/css/bootstrap.min.css" in page
     assert "Attune</title>" in page
     assert "<b>bold</b>" not in page
+
+
+def test_the_form_of_a_new_row_asks_for_what_it_needs(browser):
+    page = browser.get(URL, headers={"Accept": "text/html"}).content.decode()
+
+    assert written_in(page) == {"ref": "", "label": "", "version": "", "config": {}}
+
+
+def test_the_form_of_a_row_says_what_it_is_now(browser, make_pack):
+    pack = make_pack("demo", config={"a": 1})
+
+    page = browser.get(f"{URL}/demo", headers={"Accept": "text/html"}).content.decode()
+    answer = browser.put(f"{URL}/demo", written_in(page), content_type="application/json")
+
+    assert written_in(page)["config"] == {"a": 1}
+    assert answer.status_code == 200
+    assert answer.json()["data"]["label"] == pack.label
 
 
 def test_a_page_has_a_form_to_put(browser, make_pack):
