@@ -39,7 +39,9 @@ Attune is up.
 Executions by the API and by SQL, from another terminal:
 
   curl -H "Authorization: Bearer $(./attune token)" "{url}/api/v1/executions?page=1&per_page=50"
-  ./attune psql -c "SELECT id, status, action_ref, created FROM attune.execution ORDER BY id DESC LIMIT 5"
+  ./attune psql -c "SELECT COUNT(*) FROM attune.enforcement;"
+  ./attune psql -c "SELECT id, status, action_ref, created FROM attune.execution\
+ ORDER BY created DESC LIMIT 5;"
 
 Ctrl-C ends everything. The data stays in {folder}.
 """

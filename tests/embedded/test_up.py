@@ -8,14 +8,17 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from attune_project.embedded.folder import DataFolder, read_private
 from attune_project.embedded.processes import Identity
+from attune_project.embedded.up import STORY
 from tests.embedded.conftest import FAKE, Launched, query
 
 Launch = Callable[..., Launched]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def children_of(folder: DataFolder) -> list[Identity]:
@@ -32,6 +35,16 @@ def ask(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPro
 def printed_assignments(output: str) -> dict[str, str]:
     words = [word for word in shlex.split(output) if word != "export"]
     return dict(word.split("=", 1) for word in words)
+
+
+def test_the_readme_shows_what_up_prints() -> None:
+    readme = (REPOSITORY / "README.md").read_text().splitlines()
+    printed = STORY.replace("{url}", "http://localhost:8080").splitlines()
+
+    commands = [line.strip() for line in printed if line.startswith(("  curl", "  ./attune"))]
+
+    assert len(commands) == 3
+    assert {f"$ {command}" for command in commands} <= set(readme)
 
 
 def test_ctrl_c_ends_everything_within_ten_seconds(launch: Launch, folder: DataFolder, port: int) -> None:
