@@ -27,6 +27,8 @@ def canary(spine: Spine) -> Spine:
     """Everything running, with a canary each 5 s instead of each minute."""
     spine.manage("shell", "-v", "0", "-c", QUICKER)
     spine.start(*spine.missing())
+    watched = "SELECT count(*) FROM step WHERE name = 'alerts'"  # nobody is accused just after a start
+    assert until(lambda: spine.one(watched), 60)
     return spine
 
 
