@@ -1,5 +1,7 @@
 """Polls, owed rows, timers, the alarm itself."""
 
+import time
+
 import pytest
 
 from attune_project.console import checks_steps
@@ -10,7 +12,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _up_for_long(ago):
+def _up_for_long(ago, monkeypatch):
+    monkeypatch.setattr(checks_steps, "STARTED", time.monotonic() - 5000)
     row = MessageProbe.objects.create(message_type="x", routing_key="x", service="web", sent_at=ago(1))
     MessageProbe.objects.filter(pk=row.pk).update(created=ago(5000))
 
@@ -125,3 +128,11 @@ def test_nobody_watches(polled, ago):
 
     Step.objects.filter(name="alerts").update(polled_at=ago(51))
     assert "No service has looked at these checks for 51 s" in red(checks_steps.alerting)["alerts"]
+
+
+def test_the_time_that_everything_was_off_accuses_nobody(polled, ago, monkeypatch):
+    monkeypatch.setattr(checks_steps, "STARTED", time.monotonic() - 1)
+
+    Step.objects.filter(name="alerts").update(polled_at=ago(900))
+
+    assert red(checks_steps.alerting) == {}
