@@ -1,9 +1,11 @@
 """A check that turns red is told once, and once when it is well again."""
 
+import time
+
 import pytest
 from django.db import OperationalError
 
-from attune_project.console import alerting, checks, step_state
+from attune_project.console import alerting, checks, checks_steps, step_state
 from attune_project.console.alerting import Grace, red_checks, tell
 from attune_project.console.checks import Check
 from attune_project.console.models import HealthCheck
@@ -102,7 +104,8 @@ def test_red_checks_are_what_the_admin_shows(django_assert_num_queries):
     assert [(row.name, row.reason) for row in found] == [("canary", "It died.")]
 
 
-def test_red_checks_say_when_nobody_looks(ago):
+def test_red_checks_say_when_nobody_looks(ago, monkeypatch):
+    monkeypatch.setattr(checks_steps, "STARTED", time.monotonic() - 5000)
     Step.objects.create(name="alerts", polled_at=ago(60))
 
     assert [row.name for row in red_checks()] == ["alerts"]
