@@ -34,15 +34,18 @@ def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
 
 
 def announce(changed: Sequence[tuple[Any, ...]]) -> None:
-    """Ring for executions that changed, as (id, new status, pool), once the transaction has committed."""
-    ring(EXECUTION_STATUS_CHANGED, [row_id for row_id, _, _ in changed])
-    ring(EXECUTION_COMPLETED, [row_id for row_id, status, _ in changed if status in TERMINAL])
+    """Ring for executions that changed, as (id, new status, pool), once the transaction has committed.
+
+    The steps that wait are rung first, the streams last: each message is confirmed before the next.
+    """
     by_pool: dict[str | None, list[int]] = {}
     for row_id, status, pool in changed:
         if status == Status.SCHEDULED:
             by_pool.setdefault(pool, []).append(row_id)
     for pool, ids in by_pool.items():
         ring(EXECUTION_REQUESTED, ids, pool)
+    ring(EXECUTION_COMPLETED, [row_id for row_id, status, _ in changed if status in TERMINAL])
+    ring(EXECUTION_STATUS_CHANGED, [row_id for row_id, _, _ in changed])
 
 
 @dataclass(frozen=True)

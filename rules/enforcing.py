@@ -11,12 +11,18 @@ from executions.requesting import Wanted, request_executions
 
 _CLAIM = """
 SELECT n.id, n.rule_ref, n.trigger_ref, n.config, n.trace_id,
-       COALESCE(r.enabled, false) AND COALESCE(t.enabled, false), v.definition ->> 'action_ref',
-       to_jsonb(r.permission_set_refs), r.owner_identity_id
+       COALESCE(r.enabled, false) AND COALESCE(t.enabled, false), a.ref,
+       to_jsonb(r.permission_set_refs), r.owner_identity_id,
+       CASE WHEN a.id IS NOT NULL THEN jsonb_build_object(
+           'id', a.id, 'ref', a.ref, 'param_schema', a.param_schema, 'max_retries', a.max_retries,
+           'worker_pool', a.worker_pool, 'worker_selector', a.worker_selector,
+           'worker_tolerations', a.worker_tolerations, 'worker_affinity', a.worker_affinity,
+           'default_execution_permission_set_refs', a.default_execution_permission_set_refs) END
 FROM enforcement n
 LEFT JOIN rule r ON r.id = n.rule_id
 LEFT JOIN trigger t ON t.ref = n.trigger_ref
 LEFT JOIN rule_version v ON v.rule_id = n.rule_id AND v.number = n.rule_version
+LEFT JOIN action a ON a.ref = v.definition ->> 'action_ref'
 WHERE n.status = 'created' ORDER BY n.id LIMIT %s FOR UPDATE OF n SKIP LOCKED
 """
 
@@ -31,8 +37,9 @@ def enforce_pending(limit: int) -> int:
         rows = _claim(limit)
         if not rows:
             return 0
-        actions = Action.objects.in_bulk({row[6] for row in rows if row[6]}, field_name="ref")
-        wanted = [(row[0], _wanted(row, actions[row[6]])) for row in rows if row[5] and row[6] in actions]
+        actions = {row[6]: row[9] for row in rows if row[6]}
+        made_of = {ref: Action(**json.loads(values)) for ref, values in actions.items()}
+        wanted = [(row[0], _wanted(row, made_of[row[6]])) for row in rows if row[5] and row[6]]
         made = request_executions([one for _, one in wanted])
         _resolve([row_id for row_id, _ in wanted], made)
         _disable(sorted({row[0] for row in rows} - {row_id for row_id, _ in wanted}))
@@ -46,7 +53,7 @@ def _claim(limit: int) -> list[tuple[Any, ...]]:
 
 
 def _wanted(row: tuple[Any, ...], action: Action) -> Wanted:
-    row_id, rule_ref, trigger_ref, config, trace_id, _, _, permission_sets, owner_id = row
+    row_id, rule_ref, trigger_ref, config, trace_id, _, _, permission_sets, owner_id, _ = row
     return Wanted(
         action=action,
         parameters=json.loads(config),

@@ -11,6 +11,7 @@ While one publish waits for its confirm, the ids of further rings gather and go 
 import atexit
 import math
 import queue
+import sys
 import threading
 import time
 import uuid
@@ -28,6 +29,9 @@ from attune_project.messaging.topology import MessageType
 
 log = structlog.get_logger(__name__)
 IDS_PER_MESSAGE = 500
+# Whoever rings goes on computing; Python's 5 ms until another thread gets its turn would be the
+# greater part of a hop.
+SWITCH_SECONDS = 0.0005
 LONGEST_PAUSE = 5.0
 
 
@@ -239,6 +243,7 @@ def publisher() -> Publisher:
     global _publisher  # noqa: PLW0603 (one per process)
     with _lock:
         if _publisher is None:
+            sys.setswitchinterval(SWITCH_SECONDS)
             thread = PublisherThread()
             thread.start()
             atexit.register(thread.stop)
