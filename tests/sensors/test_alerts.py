@@ -1,12 +1,20 @@
 """An alert is an event and a line of the log."""
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from sensors import alerts
 from sensors.alerts import TRIGGER, Alert, record_alerts
 from sensors.models import Event, Trigger
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _fresh_logger(monkeypatch):
+    """A logger that was used before keeps its way out, so nothing would be captured."""
+    monkeypatch.setattr(alerts, "log", structlog.get_logger("alerts"))
 
 
 def alert(severity: str) -> Alert:
