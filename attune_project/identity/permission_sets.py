@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from django.db.models import QuerySet
-
 from .grants import check_grants
 from .models import Identity, PermissionAssignment, PermissionSet
 
@@ -38,12 +36,6 @@ def save_permission_set(pack: PackLike, data: Mapping[str, Any]) -> PermissionSe
         defaults={**values, "grants": data.get("grants", []), "pack_id": pack.pk, "pack_ref": pack.ref},
     )
     return saved
-
-
-def delete_permission_sets(pack: PackLike, *, keep: set[str]) -> int:
-    """Delete the pack's sets that its folder no longer has; return how many."""
-    gone: QuerySet[PermissionSet] = PermissionSet.objects.filter(pack_ref=pack.ref).exclude(ref__in=keep)
-    return gone.delete()[1].get("identity.PermissionSet", 0)
 
 
 def assign(identity: Identity, permset: PermissionSet) -> bool:

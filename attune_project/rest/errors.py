@@ -56,21 +56,10 @@ class Unprocessable(drf.APIException):
         self.details = details
 
 
-class NotImplementedYet(drf.APIException):
-    status_code = 501
-    default_code = "NOT_IMPLEMENTED"
-    default_detail = "This isn't built yet."
-
-
 class Unavailable(drf.APIException):
     status_code = 503
     default_code = "UNAVAILABLE"
     default_detail = "The service can't answer right now; try again."
-
-
-class NotConfigured(Unavailable):
-    default_code = "NOT_CONFIGURED"
-    default_detail = "Not configured"
 
 
 CODES = {

@@ -7,7 +7,6 @@ from attune_project.identity.grants import ACTIONS, RESOURCES, check_grants, rea
 from attune_project.identity.models import Identity, PermissionAssignment, PermissionSet
 from attune_project.identity.permission_sets import (
     PermissionSetError,
-    delete_permission_sets,
     save_permission_set,
 )
 from attune_project.identity.rbac import allowed
@@ -102,14 +101,6 @@ def test_a_bad_set_is_refused(pack, data):
         save_permission_set(pack, data)
 
     assert not PermissionSet.objects.exists()
-
-
-def test_sets_that_vanished_are_deleted(pack):
-    for name in ("one", "two"):
-        save_permission_set(pack, {"ref": f"core.{name}", "grants": []})
-
-    assert delete_permission_sets(pack, keep={"core.one"}) == 1
-    assert PermissionSet.objects.get().ref == "core.one"
 
 
 def test_a_pack_takes_its_sets_along(pack):
