@@ -1,4 +1,3 @@
-import time
 from typing import Any
 
 import pytest
@@ -6,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attune_project.language.conditions import Clause, ConditionError, Verdict, compile_conditions
+from tests.work import at_most
 
 PAYLOAD = {
     "host": "web-07",
@@ -314,14 +314,11 @@ def test_groups_nest_to_depth_20() -> None:
     assert "nested deeper than 20 levels" in str(problems({"not": raw}))
 
 
-def test_a_simple_clause_takes_microseconds() -> None:
+def test_a_simple_clause_takes_few_steps() -> None:
     conditions = compile_conditions([TRUE])
 
-    began = time.process_time()
-    for _ in range(10_000):
+    with at_most(calls=50):
         conditions.evaluate(CONTEXT)
-
-    assert time.process_time() - began < 0.2
 
 
 WORDS = st.sampled_from(

@@ -1,11 +1,11 @@
 import json
-import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attune_project.language.documents import DocumentError, check_document, parse_json
+from tests.work import at_most
 
 JSON = st.recursive(
     st.none()
@@ -98,11 +98,8 @@ def test_any_bytes_are_parsed_or_refused(raw: bytes) -> None:
     check_document(value)
 
 
-def test_an_ordinary_payload_costs_microseconds() -> None:
+def test_an_ordinary_payload_takes_few_steps() -> None:
     payload = {"host": "web-07", "tags": ["a", "b"], "body": {"repo": {"name": "core"}, "n": 5.5, "ok": True}}
 
-    began = time.process_time()
-    for _ in range(2000):
+    with at_most(calls=100):
         check_document(payload)
-
-    assert time.process_time() - began < 0.2

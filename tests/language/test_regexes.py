@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from attune_project.language.regexes import RegexError, compile_regex
@@ -35,11 +33,9 @@ def test_what_the_engine_cannot_do_is_refused_with_its_reason(pattern: str, reas
         compile_regex(pattern)
 
 
-def test_a_catastrophic_pattern_answers_at_once() -> None:
-    began = time.process_time()
-
+def test_a_catastrophic_pattern_answers() -> None:
+    """An engine that goes back would not within the age of the world."""
     assert not found(r"^(a+)+$", "a" * 10_000 + "b")
-    assert time.process_time() - began < 0.1
 
 
 def test_too_much_text_for_a_large_pattern_is_refused() -> None:

@@ -1,4 +1,3 @@
-import time
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from attune_project.language.schemas import (
     secret_names,
     with_defaults,
 )
+from tests.work import at_most
 
 FLAT: dict[str, Any] = {
     "url": {"type": "string", "required": True, "format": "uri"},
@@ -119,11 +119,7 @@ def test_formats_are_asserted(form: str, good: str, bad: str) -> None:
 def test_patterns_cannot_run_away() -> None:
     schema = {"a": {"type": "string", "pattern": "^(a+)+$"}}
 
-    began = time.process_time()
-    problems = errors(schema, {"a": "a" * 5000 + "b"})
-
-    assert problems == {"a": ["must match the pattern ^(a+)+$"]}
-    assert time.process_time() - began < 0.2
+    assert errors(schema, {"a": "a" * 5000 + "b"}) == {"a": ["must match the pattern ^(a+)+$"]}
 
 
 def test_pattern_properties_cannot_run_away() -> None:
@@ -219,12 +215,9 @@ def test_schemas_that_name_nothing_are_empty(schema: Any) -> None:
     assert not is_empty({"$ref": "#/$defs/x"})
 
 
-def test_checking_a_value_is_cheap() -> None:
+def test_checking_a_value_takes_few_steps() -> None:
     value = {"url": "https://example.org/x", "tries": 2, "codes": [1]}
     errors(FLAT, value)
 
-    began = time.process_time()
-    for _ in range(300):
+    with at_most(calls=400):
         errors(FLAT, value)
-
-    assert time.process_time() - began < 0.2
