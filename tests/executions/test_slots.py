@@ -24,7 +24,7 @@ def worker(db, worker_service):
     yield process
     process.draining = True  # or a freed slot claims again
     process.slots.stop_all()
-    process.slots.wait(5)
+    process.slots.wait(60)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def request_sleep(make_action):
     return make
 
 
-def wait_for(condition, seconds=5):
+def wait_for(condition, seconds=60):
     ends = time.monotonic() + seconds
     while not condition() and time.monotonic() < ends:
         time.sleep(0.02)
@@ -97,7 +97,7 @@ def test_what_was_killed_while_a_heartbeat_waited_is_given_back(worker, request_
     def hang(*asked):
         for one in worker.slots._running.values():
             one.control.stop("lost")
-        worker.slots.wait(5)
+        worker.slots.wait(60)
         return renew(*asked)
 
     monkeypatch.setattr(lifecycle, "renew", hang)

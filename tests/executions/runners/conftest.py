@@ -45,6 +45,11 @@ def builtin() -> Run:
 @pytest.fixture
 def shell(tmp_path: Path) -> Run:
     """Run a script: `shell("echo $name", name="x")`; `job={...}` changes the job."""
+    return shell_of(tmp_path, GRACE)
+
+
+def shell_of(runs: Path, grace: float) -> Run:
+    """Return how to run scripts that have `grace` seconds to end once they are told to."""
 
     def start(script: str, *, job: dict[str, Any] | None = None, **parameters: Any) -> Outcome:
         given = dataclasses.replace(
@@ -55,7 +60,7 @@ def shell(tmp_path: Path) -> Run:
             parameters=parameters,
             **(job or {}),
         )
-        return run(given, Control(), RunnerSettings(runs_dir=tmp_path, kill_grace=GRACE))
+        return run(given, Control(), RunnerSettings(runs_dir=runs, kill_grace=grace))
 
     return start
 

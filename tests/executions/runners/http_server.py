@@ -59,14 +59,14 @@ class Handler(BaseHTTPRequestHandler):
     def on_big(self, query: dict[str, str], body: str) -> None:
         self.answer(b"x" * (10 * MEGABYTE + int(query["more"])))
 
-    def on_slow(self, query: dict[str, str], body: str) -> None:
-        time.sleep(float(query["seconds"]))
-        self.answer()
+    def on_silence(self, query: dict[str, str], body: str) -> None:
+        """Answer nothing, until the client hangs up."""
+        self.rfile.read(1)
 
     def on_drip(self, query: dict[str, str], body: str) -> None:
         """Send a header that never ends, a byte at a time."""
         self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
-        for _byte in range(30):
+        while True:
             self.wfile.write(b"x")
             time.sleep(0.1)
 

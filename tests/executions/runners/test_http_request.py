@@ -3,7 +3,6 @@ import datetime
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,19 +159,16 @@ def test_ten_megabytes_are_kept(http: Http) -> None:
     assert len(http("/big?more=0").result["data"]["body"]) == 10 * 1024 * 1024
 
 
-@pytest.mark.parametrize("target", ["/slow?seconds=3", "/drip"])
+@pytest.mark.parametrize("target", ["/silence", "/drip"])
 def test_the_request_has_one_timeout(http: Http, target: str) -> None:
-    started = time.monotonic()
-
     outcome = http(target, timeout=0.3)
 
-    assert time.monotonic() - started < 2
     assert outcome.status == "failed"
     assert outcome.result["error"] == "No answer: not complete within 0.3 s"
 
 
 def test_the_limit_of_the_action_is_a_timeout(http: Http) -> None:
-    outcome = http("/slow?seconds=3", limit=0.3)
+    outcome = http("/silence", limit=0.3)
 
     assert outcome.status == "timeout"
     assert outcome.result["error"] == "core.http_request timed out after 0.3 s"
@@ -180,27 +176,24 @@ def test_the_limit_of_the_action_is_a_timeout(http: Http) -> None:
 
 def test_a_resolver_that_hangs_holds_nobody_up(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
     wake = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: wake.wait(5) and [])
-    started = time.monotonic()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: wake.wait() and [])
 
     outcome = http("http://slow.test/", timeout=0.2)
 
     wake.set()
     assert outcome.status == "failed"
-    assert time.monotonic() - started < 2
+    assert outcome.result["error"] == "No answer: not complete within 0.2 s"
 
 
 def test_a_request_is_cancelled(port: int) -> None:
     control = Control()
-    parameters = {"url": f"http://127.0.0.1:{port}/slow?seconds=3"}
+    parameters = {"url": f"http://127.0.0.1:{port}/silence"}
     job = dataclasses.replace(JOB, entrypoint="core.http_request", parameters=parameters)
     threading.Timer(0.2, control.stop, ["cancelled"]).start()
-    started = time.monotonic()
 
     outcome = run(job, control, RunnerSettings(http_allow=("127.0.0.0/8",)))
 
     assert outcome.status == "cancelled"
-    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize(
