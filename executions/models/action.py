@@ -44,6 +44,8 @@ class Action(Row):
     max_retries = models.IntegerField(default=0)
     idempotent = models.BooleanField(default=False)
     lost_worker_retries = models.IntegerField(default=3)
+    retry_on = models.JSONField(null=True, blank=True)  # {statuses, exit_codes, expression}; null: all
+    limits = models.JSONField(default=dict, blank=True)  # {memory_mb, cpu_seconds, files, processes, ...}
     env_allow = ArrayField(models.TextField(), default=list, blank=True)
     worker_pool = models.TextField(null=True, blank=True)
     worker_selector = models.JSONField(default=dict, blank=True)

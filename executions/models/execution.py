@@ -78,6 +78,18 @@ class Execution(Row):
     original_execution = models.ForeignKey(
         "self", models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="reruns"
     )
+    priority = models.IntegerField(db_default=0)  # among those that wait in one policy group: higher first
+    policy = models.ForeignKey(
+        "executions.Policy", models.DO_NOTHING, null=True, db_constraint=False, db_index=False,
+        related_name="+",
+    )  # fmt: skip
+    policy_group = models.TextField(null=True)
+    cancelled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, db_constraint=False, db_index=False,
+        related_name="+",
+    )  # fmt: skip
+    cancel_reason = models.TextField(null=True)
+    rerun_reason = models.TextField(null=True)
     lease_token = models.UUIDField(null=True)
     lease_expires_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(null=True)
@@ -117,6 +129,24 @@ class Execution(Row):
                 fields=["id"],
                 condition=Q(settled_at__isnull=True, finished_at__isnull=False),
                 name="execution_unsettled_idx",
+            ),
+            # the queue of a policy group: requested, by priority, then id
+            models.Index(
+                fields=["policy", "policy_group", "-priority", "id"],
+                condition=Q(status="requested", policy__isnull=False),
+                name="execution_queue_idx",
+            ),
+            # streams that resume: what has ended since
+            models.Index(
+                fields=["finished_at", "id"],
+                condition=Q(finished_at__isnull=False),
+                name="execution_finished_idx",
+            ),
+            # re-runs of an execution
+            models.Index(
+                fields=["original_execution"],
+                condition=Q(original_execution__isnull=False),
+                name="execution_original_idx",
             ),
             # lists, newest first
             models.Index(fields=["-created", "-id"], name="execution_created_idx"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 Status = Literal["completed", "failed", "timeout", "cancelled"]
 StopReason = Literal["cancelled", "lost", "shutdown"]
+Stream = Literal["stdout", "stderr"]
 
 STANDARD_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -42,12 +44,34 @@ class Job:
         return {**self.keys, **self.parameters}
 
 
-class Control:
-    """The worker's hand on a running job: it may be stopped once, for one reason."""
+Listener = Callable[["Stream", bytes], None]
+Permit = Callable[[float], None]
 
-    def __init__(self) -> None:
+
+class Control:
+    """The worker's hand on a running job: it may be stopped once, for one reason.
+
+    `until` is the end of its lease by `time.monotonic()`; each renewal moves it. `listener` is given
+    what the action writes, as it comes, from the thread that runs the job: it must not block.
+    """
+
+    def __init__(self, until: float = math.inf, listener: Listener | None = None) -> None:
         self.cancelled = threading.Event()
         self.reason: StopReason | None = None
+        self.until = until
+        self.listener = listener
+        self._permit: Permit | None = None
+
+    def extend(self, until: float) -> None:
+        """The lease was renewed `until` then. Safe from any thread."""
+        self.until = until
+        permit = self._permit
+        if permit is not None:
+            permit(until)
+
+    def on_extend(self, permit: Permit | None) -> None:
+        """Call `permit` at each renewal from now on: how the guard of a process learns of it."""
+        self._permit = permit
 
     def stop(self, reason: StopReason) -> None:
         """Ask the job to end. The first reason stays; safe from any thread."""

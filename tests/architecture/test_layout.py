@@ -53,8 +53,8 @@ MESSAGING = "attune_project/messaging/"
 ONE_WRITER = {
     "publishing": (r"Producer\(|\.send_task\(|\.apply_async\(|\.delay\(", (MESSAGING, *BEAT)),
     "celery beat": (r"(from|import) django_celery_beat", BEAT),
-    "status in SQL": (r"UPDATE execution\b", ("executions/lifecycle.py",)),
-    "status by the ORM": (r"Execution\.objects[^\n]*\.update\(", ("executions/lifecycle.py",)),
+    "status in SQL": (r"UPDATE execution\b", ("executions/lifecycle/",)),
+    "status by the ORM": (r"Execution\.objects[^\n]*\.update\(", ("executions/lifecycle/",)),
     "nothing due lives in the broker": (r"countdown=|\beta=", ("-",)),
 }
 

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from attune_project.messaging import steps
-from executions import lifecycle
+from executions.lifecycle import admitting, claiming, losing, placing, settling
 from rules import enforcing, matching
 from sensors import timers
 
@@ -41,13 +41,13 @@ QUERIES = {
     "match": (matching._CLAIM, [500], "event_new_idx", "event"),
     "enforce": (enforcing._CLAIM, [500], "enforcement_owed_idx", "enforcement"),
     "claim": (
-        lifecycle._CLAIM, [None, "{}", 1, ["core.echo"], True, 200, 1, 20],
+        claiming._CLAIM, [None, "{}", 1, ["core.echo"], True, 200, 1, 20],
         "execution_scheduled_idx", "execution",
     ),
-    "admit": (lifecycle._ADMIT, [200], "execution_requested_idx", "execution"),
-    "expire": (lifecycle._EXPIRE, [200], "execution_leased_idx", "execution"),
-    "unplaceable": (lifecycle._UNPLACEABLE, [300, 20, 200, "300"], "execution_scheduled_idx", "execution"),
-    "settle": (lifecycle._SETTLE, [500], "execution_unsettled_idx", "execution"),
+    "admit": (admitting._ADMIT, [200], "execution_requested_idx", "execution"),
+    "expire": (losing._EXPIRE, [200], "execution_leased_idx", "execution"),
+    "unplaceable": (placing._UNPLACEABLE, [300, 20, 200, "300"], "execution_scheduled_idx", "execution"),
+    "settle": (settling._SETTLE, [500], "execution_unsettled_idx", "execution"),
 }  # fmt: skip
 
 

@@ -1,0 +1,34 @@
+"""Every change of an execution's status, and nothing else changes it.
+
+Each function is one statement of compare-and-set: it names the statuses that it may leave, and a
+result is taken only with the token of the lease it was worked out under. Times come from the
+database's clock at the moment of the row (`clock_timestamp()`), so that created <= scheduled <=
+started <= finished <= settled holds across processes. Statuses are written as literals: a bound
+parameter can miss the partial index.
+"""
+
+from executions.lifecycle.admitting import admit
+from executions.lifecycle.announcing import announce
+from executions.lifecycle.cancelling import cancel
+from executions.lifecycle.claiming import Claimant, Claimed, claim
+from executions.lifecycle.finishing import Ended, finish
+from executions.lifecycle.leases import release, renew
+from executions.lifecycle.losing import expire
+from executions.lifecycle.placing import fail_unplaceable
+from executions.lifecycle.settling import settle
+
+__all__ = [
+    "Claimant",
+    "Claimed",
+    "Ended",
+    "admit",
+    "announce",
+    "cancel",
+    "claim",
+    "expire",
+    "fail_unplaceable",
+    "finish",
+    "release",
+    "renew",
+    "settle",
+]

@@ -1,0 +1,35 @@
+"""Tell the others of executions that changed, once the transaction has committed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+
+from attune_project.messaging.ring import ring
+from attune_project.messaging.topology import (
+    EXECUTION_COMPLETED,
+    EXECUTION_REQUESTED,
+    EXECUTION_STATUS_CHANGED,
+)
+from executions.models import TERMINAL, Status
+
+
+def rows_of(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return list(cursor.fetchall())
+
+
+def announce(changed: Sequence[tuple[Any, ...]]) -> None:
+    """Ring for executions that changed, as (id, new status, pool), once the transaction has committed.
+
+    The steps that wait are rung first, the streams last: each message is confirmed before the next.
+    """
+    by_pool: dict[str | None, list[int]] = {}
+    for row_id, status, pool in changed:
+        if status == Status.SCHEDULED:
+            by_pool.setdefault(pool, []).append(row_id)
+    for pool, ids in by_pool.items():
+        ring(EXECUTION_REQUESTED, ids, pool)
+    ring(EXECUTION_COMPLETED, [row_id for row_id, status, _ in changed if status in TERMINAL])
+    ring(EXECUTION_STATUS_CHANGED, [row_id for row_id, _, _ in changed])

@@ -1,0 +1,27 @@
+"""requested, scheduling, scheduled -> cancelled; running -> canceling."""
+
+from django.db import transaction
+
+from executions.lifecycle.announcing import announce, rows_of
+
+_CANCEL = """
+UPDATE execution x
+SET status = CASE WHEN x.status IN ('running', 'canceling') THEN 'canceling' ELSE 'cancelled' END,
+    status_reason = CASE WHEN x.status IN ('running', 'canceling')
+                         THEN 'waiting for the worker to stop the action' END,
+    result = CASE WHEN x.status IN ('running', 'canceling') THEN x.result
+                  ELSE '{"error": "Cancelled before start"}'::jsonb END,
+    finished_at = CASE WHEN x.status IN ('running', 'canceling') THEN NULL
+                       ELSE GREATEST(clock_timestamp(), x.scheduled_at, x.created) END,
+    due_at = NULL, updated = clock_timestamp()
+WHERE x.id = %s AND x.status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling')
+RETURNING x.id, x.status, x.worker_pool
+"""
+
+
+def cancel(execution_id: int) -> str | None:
+    """Cancel before the start, or ask the worker to stop; None when it had already ended."""
+    with transaction.atomic():
+        changed = rows_of(_CANCEL, [execution_id])
+        announce(changed)
+    return changed[0][1] if changed else None

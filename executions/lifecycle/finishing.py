@@ -1,0 +1,76 @@
+"""running, canceling -> completed, failed, timeout, cancelled; or requested, to be tried again."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+
+from executions.lifecycle.announcing import announce, rows_of
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How an attempt ended: one of completed, failed, timeout, cancelled."""
+
+    execution_id: int
+    token: uuid.UUID
+    status: str
+    result: dict[str, Any]
+
+
+_AGAIN = """(x.status = 'running' AND e.status IN ('failed', 'timeout')
+    AND x.retry_count < COALESCE(x.max_retries, 0))"""
+_FINISH = """
+WITH ended AS (
+    SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::jsonb[])
+         AS ended(id, token, status, result)
+), done AS (
+    UPDATE execution x
+    SET status = CASE WHEN again.yes THEN 'requested' ELSE e.status END,
+        status_reason = CASE WHEN again.yes THEN
+            'waiting to be tried again (' || (x.retry_count + 1) || ' of ' || x.max_retries || ')' END,
+        result = CASE WHEN again.yes THEN NULL ELSE e.result END,
+        retry_count = x.retry_count + again.yes::int,
+        retry_reason = CASE WHEN NOT again.yes THEN x.retry_reason
+                            WHEN e.status = 'timeout' THEN 'timeout' ELSE 'transient_error' END,
+        due_at = CASE WHEN again.yes THEN clock_timestamp() + make_interval(secs =>
+            LEAST(300, power(2, LEAST(x.retry_count, 20))) * (0.8 + 0.4 * random())) END,
+        scheduled_at = CASE WHEN again.yes THEN NULL ELSE x.scheduled_at END,
+        started_at = CASE WHEN again.yes THEN NULL ELSE x.started_at END,
+        finished_at = CASE WHEN again.yes THEN NULL ELSE GREATEST(clock_timestamp(), x.started_at) END,
+        lease_token = NULL, lease_expires_at = NULL, updated = clock_timestamp()
+    FROM ended e
+    WHERE x.id = e.id AND x.lease_token = e.token AND x.status IN ('running', 'canceling')
+    RETURNING x.id, x.status, x.worker_pool
+), tries AS (
+    UPDATE attempt t
+    SET status = e.status, result = CASE WHEN d.status = 'requested' THEN e.result END,
+        finished_at = GREATEST(clock_timestamp(), t.started_at), updated = clock_timestamp()
+    FROM done d JOIN ended e ON e.id = d.id
+    WHERE t.execution_id = d.id AND t.finished_at IS NULL
+)
+SELECT id, status, worker_pool FROM done
+""".replace("again.yes", _AGAIN)
+
+
+def finish(ended: Sequence[Ended]) -> list[int]:
+    """Store the ends of attempts, each only under its own lease; return the ids that were taken.
+
+    A failed or timed-out attempt with retries left goes back to `requested` with a `due_at`
+    (1 s doubling to 300 s, 20 % jitter); only the last attempt's end is terminal.
+    """
+    if not ended:
+        return []
+    columns: list[list[Any]] = [
+        [end.execution_id for end in ended],
+        [end.token for end in ended],
+        [end.status for end in ended],
+        [json.dumps(end.result) for end in ended],
+    ]
+    with transaction.atomic():
+        changed = rows_of(_FINISH, columns)
+        announce(changed)
+    return [row[0] for row in changed]

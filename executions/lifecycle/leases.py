@@ -1,0 +1,36 @@
+"""Leases while they last: a worker renews what it works under, or gives it back."""
+
+import uuid
+from collections.abc import Collection
+
+from django.conf import settings
+
+from executions.lifecycle.announcing import rows_of
+
+
+def renew(worker_id: int, tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
+    """Renew the leases that a worker process still works under; return the status of each by its token.
+
+    Only those: a claim whose answer was lost on the way, or an end that could not be stored, would
+    otherwise be kept alive by a process that knows nothing of it. Cancels come back as `canceling`.
+    """
+    if not tokens:
+        return {}
+    rows = rows_of(
+        "UPDATE execution SET lease_expires_at = clock_timestamp() + make_interval(secs => %s)"
+        " WHERE worker_id = %s AND status IN ('running', 'canceling') AND lease_token = ANY(%s)"
+        " RETURNING lease_token, status",
+        [settings.ATTUNE_LEASE_SECONDS, worker_id, list(tokens)],
+    )
+    return dict(rows)
+
+
+def release(worker_id: int, tokens: Collection[uuid.UUID] | None = None) -> int:
+    """End leases of a worker, all of them when it stops: what it ran is treated as a lost worker's."""
+    rows = rows_of(
+        "UPDATE execution SET lease_expires_at = clock_timestamp()"
+        " WHERE worker_id = %s AND status IN ('running', 'canceling')"
+        " AND (%s::uuid[] IS NULL OR lease_token = ANY(%s::uuid[])) RETURNING id",
+        [worker_id, *[None if tokens is None else list(tokens)] * 2],
+    )
+    return len(rows)
