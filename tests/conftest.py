@@ -1,7 +1,9 @@
 """Fixtures of every test."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
@@ -67,6 +69,18 @@ def fake_publisher() -> Iterator[FakePublisher]:
     before = publisher.use(fake)
     yield fake
     publisher.use(before)
+
+
+@pytest.fixture
+def hang() -> Iterator[Callable[..., None]]:
+    """A call that hangs until the test has ended."""
+    ended = threading.Event()
+
+    def wait(*_: Any, **__: Any) -> None:
+        ended.wait()
+
+    yield wait
+    ended.set()
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def test_time_away_is_counted_from_the_first_failure(watch, monkeypatch):
         raise ConnectionRefusedError("refused")
 
     clock = iter([100.0, 107.0])
-    monkeypatch.setattr(watch, "_bounded", Bounded(fail, keep=0, patience=1))
+    monkeypatch.setattr(watch, "_bounded", Bounded(fail, keep=0, patience=60))
     monkeypatch.setattr(broker_state, "time", SimpleNamespace(monotonic=lambda: next(clock)))
 
     assert watch.state() == BrokerState("ConnectionRefusedError: refused")

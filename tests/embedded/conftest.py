@@ -85,7 +85,7 @@ def query(url: str, statement: str) -> list[tuple[object, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def turn_until(supervisor: Supervisor, condition: Callable[[], bool], seconds: float = 15) -> None:
+def turn_until(supervisor: Supervisor, condition: Callable[[], bool], seconds: float = 90) -> None:
     """Let the supervisor work until something is so."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -104,16 +104,14 @@ class Launched:
     def said(self, text: str) -> bool:
         return text in self.log.read_text()
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = 120) -> None:
         wait_until(lambda: self.said(text) or self.process.poll() is not None, seconds)
         assert self.said(text), self.log.read_text()
 
-    def end(self, sign: signal.Signals = signal.SIGINT) -> float:
-        """Signal it and return the seconds until it had ended."""
-        started = time.monotonic()
+    def end(self, sign: signal.Signals = signal.SIGINT) -> None:
+        """Signal it and wait for its end."""
         self.process.send_signal(sign)
-        self.process.wait(timeout=20)
-        return time.monotonic() - started
+        self.process.wait(timeout=120)
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ def prepare() -> None:
 
 
 def serve(name: str) -> None:
-    print(f"{name} serves", flush=True)
     if name == os.environ.get("FAKE_STUBBORN"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print(f"{name} serves", flush=True)
     if name == "web":
         http.server.HTTPServer(("127.0.0.1", int(sys.argv[-1])), Ready).serve_forever()
     Path(os.environ["ATTUNE_READY_FILE"]).touch()

@@ -71,7 +71,7 @@ def _orphan_of(postgres: Postgres) -> Identity:
     argv = ["/bin/sh", "-c", '"$@" >/dev/null 2>&1 & echo $!', "sh", *postgres.program().argv]
     who = {} if account.is_ours else {"user": account.uid, "group": account.gid, "extra_groups": []}
     pid = subprocess.run(argv, capture_output=True, check=True, cwd="/", env={}, **who).stdout
-    assert wait_until(postgres.ready, seconds=10)
+    assert wait_until(postgres.ready, seconds=90)
     return Identity.of(int(pid))
 
 

@@ -50,7 +50,7 @@ def test_a_new_start_ends_the_orphan_of_a_killed_launcher(supervisor: Supervisor
     valkey.prepare()
     process = subprocess.Popen(valkey.program().argv, stdout=subprocess.DEVNULL)
     orphan = Identity.of(process.pid)
-    assert wait_until(valkey.ready, seconds=5)
+    assert wait_until(valkey.ready, seconds=90)
 
     supervisor.start([valkey.program()])
 
