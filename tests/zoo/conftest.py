@@ -1,0 +1,46 @@
+"""The zoo: three workers, one for each sandbox, and every animal in them at once."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.servers import free_port, fresh_database, fresh_vhost
+from tests.integration.spine import Spine
+from tests.zoo.animals import ANIMALS
+from tests.zoo.keeper import Keeper, memory_of, write_pack
+
+WORKERS = {"worker": "none", "worker:user": "user", "worker:bwrap": "bwrap"}
+
+
+@pytest.fixture(scope="session")
+def zoo() -> Iterator[Keeper]:
+    """Every animal has been let out; nothing of the services has been restarted."""
+    folder = Path(tempfile.mkdtemp(prefix="zoo-"))
+    folder.chmod(0o755)  # the sandbox's users must reach the pack
+    with fresh_database() as database_url, fresh_vhost() as broker_url:
+        (folder / "data").mkdir(mode=0o711)
+        spine = Spine(
+            database_url, broker_url, folder / "data", free_port(),
+            ATTUNE_LEASE_SECONDS="5", ATTUNE_WORKER_POOLS="user,bwrap", ATTUNE_WORKER_SLOTS="8",
+        )  # fmt: skip
+        spine.prepare()
+        (folder / "data" / "keep-out").write_text("keep-out")
+        (folder / "data" / "keep-out").chmod(0o600)
+        pack = write_pack(folder / "pack", ANIMALS)
+        spine.manage("load_pack", str(pack))
+        try:
+            spine.start("notifier", "executor", "web")
+            for name, mode in WORKERS.items():
+                pool = "" if mode == "none" else mode
+                spine.start(name, ATTUNE_SANDBOX=mode, ATTUNE_WORKER_POOL=pool)
+            keeper = Keeper(spine, pack)
+            keeper.pids = {name: spine.processes[name].pid for name in WORKERS}
+            keeper.memory = {name: memory_of(pid) for name, pid in keeper.pids.items()}
+            keeper.let_out(ANIMALS)
+            yield keeper
+        finally:
+            spine.stop()
+            shutil.rmtree(folder, ignore_errors=True)
