@@ -10,12 +10,20 @@ from attune_project.packs.items import Item, Kind, store
 from attune_project.packs.keys import ItemError, Key
 from attune_project.packs.models import Pack, Runtime
 from attune_project.packs.pack_items import named_permission_sets, runtime_named
+from executions.lifecycle import retrying
 from executions.models import Action
 from executions.models.action import Delivery, OutputFormat, ParameterFormat
 from executions.runners import BY_SUFFIX, SHELL, code, runtime_of
 from executions.runners.builtin.runner import BuiltinRunner
 
 BUILTIN = "core.builtin"
+
+
+def _retry_on(path: str, value: Any) -> dict[str, Any]:
+    keys.refuse(path, retrying.problems(value))
+    return keys.mapping(path, value)
+
+
 KEYS = {
     "label": Key(keys.text, required=True),
     "description": Key(keys.text),
@@ -29,6 +37,7 @@ KEYS = {
     "output_format": Key(keys.one_of(OutputFormat.values), default=OutputFormat.TEXT.value),
     "timeout_seconds": Key(keys.whole(1)),
     "max_retries": Key(keys.whole(0), default=0),
+    "retry_on": Key(_retry_on),
     "idempotent": Key(keys.flag, default=False),
     "lost_worker_retries": Key(keys.whole(0), default=3),
     "env_allow": Key(keys.texts, default=list),

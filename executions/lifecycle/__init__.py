@@ -7,6 +7,7 @@ started <= finished <= settled holds across processes. Statuses are written as l
 parameter can miss the partial index.
 """
 
+from executions.lifecycle import retrying
 from executions.lifecycle.admitting import admit
 from executions.lifecycle.announcing import announce
 from executions.lifecycle.cancelling import cancel
@@ -30,5 +31,6 @@ __all__ = [
     "finish",
     "release",
     "renew",
+    "retrying",
     "settle",
 ]

@@ -13,15 +13,20 @@ SET status = CASE WHEN x.status IN ('running', 'canceling') THEN 'canceling' ELS
                   ELSE '{"error": "Cancelled before start"}'::jsonb END,
     finished_at = CASE WHEN x.status IN ('running', 'canceling') THEN NULL
                        ELSE GREATEST(clock_timestamp(), x.scheduled_at, x.created) END,
+    cancelled_by_id = CASE WHEN x.status = 'canceling' THEN x.cancelled_by_id ELSE %s END,
+    cancel_reason = CASE WHEN x.status = 'canceling' THEN x.cancel_reason ELSE %s END,
     due_at = NULL, updated = clock_timestamp()
 WHERE x.id = %s AND x.status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling')
 RETURNING x.id, x.status, x.worker_pool
 """
 
 
-def cancel(execution_id: int) -> str | None:
-    """Cancel before the start, or ask the worker to stop; None when it had already ended."""
+def cancel(execution_id: int, by: int | None = None, reason: str | None = None) -> str | None:
+    """Cancel before the start, or ask the worker to stop; None when it had already ended.
+
+    `by` is the identity that asked, `reason` in its words: of several that ask, the first is kept.
+    """
     with transaction.atomic():
-        changed = rows_of(_CANCEL, [execution_id])
+        changed = rows_of(_CANCEL, [by, reason, execution_id])
         announce(changed)
     return changed[0][1] if changed else None

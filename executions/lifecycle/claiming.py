@@ -71,7 +71,7 @@ SELECT c.id, c.lease_token, c.action_ref, c.config, c.env_vars, c.rule_ref, c.tr
            'pack_ref', a.pack_ref, 'runtime_ref', a.runtime_ref, 'entrypoint', a.entrypoint,
            'parameter_delivery', a.parameter_delivery, 'parameter_format', a.parameter_format,
            'output_format', a.output_format, 'timeout_seconds', a.timeout_seconds,
-           'env_allow', a.env_allow, 'param_schema', a.param_schema) END,
+           'env_allow', a.env_allow, 'param_schema', a.param_schema, 'retry_on', a.retry_on) END,
        p.storage_path
 FROM claimed c JOIN tries t ON t.execution_id = c.id
 LEFT JOIN action a ON a.id = c.action_id LEFT JOIN pack p ON p.id = a.pack_id

@@ -19,20 +19,26 @@ class Ended:
     token: uuid.UUID
     status: str
     result: dict[str, Any]
+    again: bool = True  # whether the action's `retry_on` wants another attempt, if this one failed
 
 
-_AGAIN = """(x.status = 'running' AND e.status IN ('failed', 'timeout')
+# Who was asked to stop never goes back to be tried again.
+_AGAIN = """(x.status = 'running' AND e.again AND e.status IN ('failed', 'timeout')
     AND x.retry_count < COALESCE(x.max_retries, 0))"""
 _FINISH = """
 WITH ended AS (
-    SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::jsonb[])
-         AS ended(id, token, status, result)
+    SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::jsonb[], %s::bool[])
+         AS ended(id, token, status, result, again)
 ), done AS (
     UPDATE execution x
-    SET status = CASE WHEN again.yes THEN 'requested' ELSE e.status END,
+    SET status = CASE WHEN again.yes THEN 'requested' WHEN x.status = 'canceling' THEN 'cancelled'
+                      ELSE e.status END,
         status_reason = CASE WHEN again.yes THEN
             'waiting to be tried again (' || (x.retry_count + 1) || ' of ' || x.max_retries || ')' END,
-        result = CASE WHEN again.yes THEN NULL ELSE e.result END,
+        result = CASE WHEN again.yes THEN NULL
+                      WHEN x.status = 'canceling' AND e.status = 'completed' THEN e.result ||
+                          '{"succeeded": false, "error": "Cancelled: the action ended before it was stopped"}'
+                      ELSE e.result END,
         retry_count = x.retry_count + again.yes::int,
         retry_reason = CASE WHEN NOT again.yes THEN x.retry_reason
                             WHEN e.status = 'timeout' THEN 'timeout' ELSE 'transient_error' END,
@@ -59,8 +65,9 @@ SELECT id, status, worker_pool FROM done
 def finish(ended: Sequence[Ended]) -> list[int]:
     """Store the ends of attempts, each only under its own lease; return the ids that were taken.
 
-    A failed or timed-out attempt with retries left goes back to `requested` with a `due_at`
-    (1 s doubling to 300 s, 20 % jitter); only the last attempt's end is terminal.
+    A failed or timed-out attempt with retries left, that is to be tried again, goes back to `requested`
+    with a `due_at` (1 s doubling to 300 s, 20 % jitter); only the last attempt's end is terminal. One
+    that was being cancelled ends `cancelled`, however its attempt ended.
     """
     if not ended:
         return []
@@ -69,6 +76,7 @@ def finish(ended: Sequence[Ended]) -> list[int]:
         [end.token for end in ended],
         [end.status for end in ended],
         [json.dumps(end.result) for end in ended],
+        [end.again for end in ended],
     ]
     with transaction.atomic():
         changed = rows_of(_FINISH, columns)

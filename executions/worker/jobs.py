@@ -7,7 +7,7 @@ from django.conf import settings
 
 from attune_project.language import schemas
 from attune_project.language.redaction import secret_texts
-from executions.lifecycle import Claimed, Ended
+from executions.lifecycle import Claimed, Ended, retrying
 from executions.runners import Control, Job, NotAWorker, Outcome, RunnerSettings, run, runtime_of
 from executions.runners.environment import permitted
 from executions.runners.result import failed
@@ -67,8 +67,17 @@ def perform(claimed: Claimed, control: Control, host: RunnerSettings) -> Ended:
     except Exception as problem:  # one that can't even be begun must not take its batch along
         log.exception("execution could not be begun", execution=claimed.id)
         reason = f"{claimed.action_ref} could not be begun: {type(problem).__name__}: {problem}"
-        return Ended(claimed.id, claimed.token, "failed", {"error": reason, "succeeded": False})
-    return Ended(claimed.id, claimed.token, outcome.status, outcome.result)
+        return _ended(claimed, "failed", {"error": reason, "succeeded": False})
+    return _ended(claimed, outcome.status, outcome.result)
+
+
+def _ended(claimed: Claimed, status: str, result: dict[str, Any]) -> Ended:
+    """Judge whether the action wants another attempt; where that can't be judged, there is none."""
+    try:
+        again = retrying.wanted((claimed.action or {}).get("retry_on"), status, result, claimed.attempt)
+    except retrying.RetryError as problem:
+        again, result = False, {**result, "retry_error": f"retry_on: {problem}"}
+    return Ended(claimed.id, claimed.token, status, result, again)
 
 
 def _outcome(claimed: Claimed, control: Control, host: RunnerSettings) -> Outcome:

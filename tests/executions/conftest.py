@@ -1,11 +1,12 @@
 """What tests of the executions app start from."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from attune_project.packs.models import Pack
+from attune_project.packs.models import Pack, Worker
 from executions.models import Action
 
 
@@ -23,3 +24,9 @@ def make_action(pack: Pack) -> Callable[..., Action]:
         return Action.objects.create(ref=ref, **{**defaults, "runtime_ref": "core.builtin", **values})
 
     return make
+
+
+@pytest.fixture
+def worker(db: None) -> Worker:
+    """A worker's row, without a process behind it."""
+    return Worker.objects.create(name=f"w-{uuid.uuid4().hex[:6]}", capabilities={"labels": {}})

@@ -237,15 +237,29 @@ def test_cancel_of_an_ended_one_changes_nothing(worker, request_one):
     assert execution.status == "completed"
 
 
-def test_a_failed_attempt_that_was_being_cancelled_is_not_retried(worker, request_one):
+@pytest.mark.parametrize("status", ["completed", "failed", "timeout", "cancelled"])
+def test_what_was_being_cancelled_ends_cancelled_and_is_not_retried(worker, request_one, status):
     execution = request_one(max_retries=5)
     (claimed,) = claim(worker)
     lifecycle.cancel(execution.pk)
 
-    end(claimed, "failed")
+    end(claimed, status, {"exit_code": 0, "succeeded": status == "completed", "error": "x"})
 
     execution.refresh_from_db()
-    assert execution.status == "failed"
+    assert (execution.status, execution.retry_count) == ("cancelled", 0)
+    assert execution.result["succeeded"] is False
+    assert Attempt.objects.get().status == status
+
+
+def test_of_several_cancels_the_first_is_kept(worker, request_one):
+    execution = request_one()
+    claim(worker)
+
+    lifecycle.cancel(execution.pk, 7, "too slow")
+    lifecycle.cancel(execution.pk, 8, "me too")
+
+    execution.refresh_from_db()
+    assert (execution.cancelled_by_id, execution.cancel_reason) == (7, "too slow")
 
 
 @pytest.fixture
