@@ -131,6 +131,7 @@ class Migration(migrations.Migration):
                 ('ref', models.TextField()),
                 ('scope', models.TextField(choices=[('system', 'System'), ('identity', 'Identity'), ('pack', 'Pack'), ('action', 'Action'), ('sensor', 'Sensor')], default='system')),
                 ('owner', models.TextField(blank=True, default='')),
+                ('pack_ref', models.TextField(blank=True, null=True)),
                 ('type', models.TextField(choices=[('file_binary', 'File Binary'), ('file_datatable', 'File Datatable'), ('file_image', 'File Image'), ('file_text', 'File Text'), ('other', 'Other'), ('progress', 'Progress'), ('url', 'Url')])),
                 ('visibility', models.TextField(choices=[('public', 'Public'), ('private', 'Private')], default='private')),
                 ('name', models.TextField(blank=True, null=True)),
@@ -140,6 +141,9 @@ class Migration(migrations.Migration):
                 ('data', models.JSONField(blank=True, null=True)),
                 ('retention_policy', models.TextField(choices=[('versions', 'Versions'), ('days', 'Days'), ('hours', 'Hours'), ('minutes', 'Minutes')], default='versions')),
                 ('retention_limit', models.IntegerField(default=5)),
+                ('last_version', models.IntegerField(default=0)),
+                ('expires_at', models.DateTimeField(blank=True, null=True)),
+                ('owner_identity', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('execution', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='artifacts', to='executions.execution')),
             ],
             options={
@@ -160,6 +164,7 @@ class Migration(migrations.Migration):
                 ('sha256', models.TextField()),
                 ('meta', models.JSONField(blank=True, default=dict)),
                 ('created_by', models.TextField(blank=True, null=True)),
+                ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('artifact', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='executions.artifact')),
                 ('execution', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='executions.execution')),
             ],
@@ -284,6 +289,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='artifact',
+            index=models.Index(condition=models.Q(('expires_at__isnull', False)), fields=['expires_at'], name='artifact_expires_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='artifact',
             index=models.Index(fields=['-created', '-id'], name='artifact_created_idx'),
         ),
         migrations.AddConstraint(
@@ -309,6 +318,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='artifactversion',
             constraint=models.UniqueConstraint(fields=('artifact', 'version'), name='artifact_version_artifact_id_version_key'),
+        ),
+        migrations.AddIndex(
+            model_name='artifactversion',
+            index=models.Index(condition=models.Q(('expires_at__isnull', False)), fields=['expires_at'], name='artifact_version_expires_idx'),
         ),
         migrations.AddConstraint(
             model_name='artifactchunk',

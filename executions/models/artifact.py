@@ -1,6 +1,8 @@
 """Artifacts: files and values that actions leave behind, each with its versions."""
 
+from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from attune_project.rows import Row, one_of
 
@@ -16,8 +18,8 @@ class ArtifactType(models.TextChoices):
 
 
 class Visibility(models.TextChoices):
-    PUBLIC = "public"  # whoever may read artifacts
-    PRIVATE = "private"  # the owner and those with owner: any
+    PUBLIC = "public"  # read by whoever may read some artifact
+    PRIVATE = "private"  # by the owner and those with owner: any
 
 
 class Retention(models.TextChoices):
@@ -36,9 +38,16 @@ class Scope(models.TextChoices):
 
 
 class Artifact(Row):
+    """A thing with versions. A value, a url and a list of progress are in `data`; files have versions only."""
+
     ref = models.TextField()
     scope = models.TextField(choices=Scope, default=Scope.SYSTEM)
     owner = models.TextField(default="", blank=True)  # login or ref, as scope says
+    owner_identity = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, db_constraint=False, db_index=False,
+        related_name="+",
+    )  # fmt: skip
+    pack_ref = models.TextField(null=True, blank=True)  # of an owner that is a pack or in one
     type = models.TextField(choices=ArtifactType)
     visibility = models.TextField(choices=Visibility, default=Visibility.PRIVATE)
     name = models.TextField(null=True, blank=True)
@@ -48,6 +57,8 @@ class Artifact(Row):
     data = models.JSONField(null=True, blank=True)  # of values, urls and progress
     retention_policy = models.TextField(choices=Retention, default=Retention.VERSIONS)
     retention_limit = models.IntegerField(default=5)
+    last_version = models.IntegerField(default=0)  # the newest number that was given; never given again
+    expires_at = models.DateTimeField(null=True, blank=True)  # the last write, and the time it is kept
     execution = models.ForeignKey(
         "executions.Execution", models.DO_NOTHING, null=True, db_constraint=False, db_index=False,
         related_name="artifacts",
@@ -64,9 +75,11 @@ class Artifact(Row):
         ]
         indexes = [
             models.Index(
-                fields=["execution"],
-                condition=models.Q(execution__isnull=False),
-                name="artifact_execution_idx",
+                fields=["execution"], condition=Q(execution__isnull=False), name="artifact_execution_idx"
+            ),
+            # retention: WHERE expires_at <= now
+            models.Index(
+                fields=["expires_at"], condition=Q(expires_at__isnull=False), name="artifact_expires_idx"
             ),
             models.Index(fields=["-created", "-id"], name="artifact_created_idx"),
         ]
@@ -83,6 +96,7 @@ class ArtifactVersion(Row):
     sha256 = models.TextField()
     meta = models.JSONField(default=dict, blank=True)
     created_by = models.TextField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
     execution = models.ForeignKey(
         "executions.Execution", models.DO_NOTHING, null=True, db_constraint=False, db_index=False,
         related_name="+",
@@ -93,6 +107,14 @@ class ArtifactVersion(Row):
         constraints = [
             models.UniqueConstraint(
                 fields=["artifact", "version"], name="artifact_version_artifact_id_version_key"
+            )
+        ]
+        indexes = [
+            # retention: WHERE expires_at <= now
+            models.Index(
+                fields=["expires_at"],
+                condition=Q(expires_at__isnull=False),
+                name="artifact_version_expires_idx",
             )
         ]
 
