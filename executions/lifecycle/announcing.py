@@ -1,6 +1,6 @@
 """Tell the others of executions that changed, once the transaction has committed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import connection
@@ -14,22 +14,22 @@ from attune_project.messaging.topology import (
 from executions.models import TERMINAL, Status
 
 
-def rows_of(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+def rows_of(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return list(cursor.fetchall())
 
 
 def announce(changed: Sequence[tuple[Any, ...]]) -> None:
-    """Ring for executions that changed, as (id, new status, pool), once the transaction has committed.
+    """Ring for executions that changed, as (id, new status, pool, ...), once the transaction has committed.
 
     The steps that wait are rung first, the streams last: each message is confirmed before the next.
     """
     by_pool: dict[str | None, list[int]] = {}
-    for row_id, status, pool in changed:
+    for row_id, status, pool, *_ in changed:
         if status == Status.SCHEDULED:
             by_pool.setdefault(pool, []).append(row_id)
     for pool, ids in by_pool.items():
         ring(EXECUTION_REQUESTED, ids, pool)
-    ring(EXECUTION_COMPLETED, [row_id for row_id, status, _ in changed if status in TERMINAL])
-    ring(EXECUTION_STATUS_CHANGED, [row_id for row_id, _, _ in changed])
+    ring(EXECUTION_COMPLETED, [row[0] for row in changed if row[1] in TERMINAL])
+    ring(EXECUTION_STATUS_CHANGED, [row[0] for row in changed])

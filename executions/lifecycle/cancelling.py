@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from executions.lifecycle.announcing import announce, rows_of
+from executions.lifecycle.freeing import free_slots
 
 _CANCEL = """
 UPDATE execution x
@@ -17,7 +18,7 @@ SET status = CASE WHEN x.status IN ('running', 'canceling') THEN 'canceling' ELS
     cancel_reason = CASE WHEN x.status = 'canceling' THEN x.cancel_reason ELSE %s END,
     due_at = NULL, updated = clock_timestamp()
 WHERE x.id = %s AND x.status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling')
-RETURNING x.id, x.status, x.worker_pool
+RETURNING x.id, x.status, x.worker_pool, x.policy_id
 """
 
 
@@ -28,5 +29,6 @@ def cancel(execution_id: int, by: int | None = None, reason: str | None = None) 
     """
     with transaction.atomic():
         changed = rows_of(_CANCEL, [by, reason, execution_id])
+        free_slots(changed)
         announce(changed)
     return changed[0][1] if changed else None

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from executions.lifecycle.announcing import announce, rows_of
+from executions.lifecycle.freeing import free_slots
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ WITH ended AS (
         lease_token = NULL, lease_expires_at = NULL, updated = clock_timestamp()
     FROM ended e
     WHERE x.id = e.id AND x.lease_token = e.token AND x.status IN ('running', 'canceling')
-    RETURNING x.id, x.status, x.worker_pool
+    RETURNING x.id, x.status, x.worker_pool, x.policy_id
 ), tries AS (
     UPDATE attempt t
     SET status = e.status, result = CASE WHEN d.status = 'requested' THEN e.result END,
@@ -58,7 +59,7 @@ WITH ended AS (
     FROM done d JOIN ended e ON e.id = d.id
     WHERE t.execution_id = d.id AND t.finished_at IS NULL
 )
-SELECT id, status, worker_pool FROM done
+SELECT id, status, worker_pool, policy_id FROM done
 """.replace("again.yes", _AGAIN)
 
 
@@ -80,5 +81,6 @@ def finish(ended: Sequence[Ended]) -> list[int]:
     ]
     with transaction.atomic():
         changed = rows_of(_FINISH, columns)
+        free_slots(changed)
         announce(changed)
     return [row[0] for row in changed]

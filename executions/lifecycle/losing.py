@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from executions.lifecycle.announcing import announce, rows_of
+from executions.lifecycle.freeing import free_slots
 from executions.models import Status
 from sensors.alerts import Alert, record_alerts
 
@@ -34,13 +35,14 @@ WITH lost AS (
                                          'cordoned', COALESCE(l.cordoned, false))) END,
         lease_token = NULL, lease_expires_at = NULL, updated = clock_timestamp()
     FROM lost l WHERE x.id = l.id
-    RETURNING x.id, x.status, x.worker_pool, x.action_ref, x.trace_id, x.finished_at, l.worker_name
+    RETURNING x.id, x.status, x.worker_pool, x.policy_id, x.action_ref, x.trace_id, x.finished_at,
+              l.worker_name
 ), tries AS (
     UPDATE attempt t SET status = 'abandoned', updated = clock_timestamp(),
            finished_at = GREATEST(clock_timestamp(), t.started_at)
     FROM done d WHERE t.execution_id = d.id AND t.finished_at IS NULL
 )
-SELECT id, status, worker_pool, action_ref, trace_id, worker_name FROM done
+SELECT id, status, worker_pool, policy_id, action_ref, trace_id, worker_name FROM done
 """
 
 
@@ -52,13 +54,14 @@ def expire(limit: int) -> int:
     """
     with transaction.atomic():
         rows = rows_of(_EXPIRE, [limit])
-        announce([(row[0], row[1], row[2]) for row in rows])
+        free_slots(rows)
+        announce(rows)
         record_alerts([_lost_alert(row) for row in rows])
     return len(rows)
 
 
 def _lost_alert(row: tuple[Any, ...]) -> Alert:
-    row_id, status, _, action_ref, trace_id, worker_name = row
+    row_id, status, _, _, action_ref, trace_id, worker_name = row
     again = status == Status.REQUESTED
     return Alert(
         severity="warning" if again else "critical",

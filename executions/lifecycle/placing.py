@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import transaction
 
 from executions.lifecycle.announcing import announce, rows_of
+from executions.lifecycle.freeing import free_slots
 
 _UNPLACEABLE = """
 WITH picked AS (
@@ -22,7 +23,7 @@ SET status = 'failed', status_reason = NULL, finished_at = GREATEST(clock_timest
         || ' that matches was alive for ' || %s || ' s', 'succeeded', false),
     updated = clock_timestamp()
 FROM picked WHERE x.id = picked.id
-RETURNING x.id, x.status, x.worker_pool
+RETURNING x.id, x.status, x.worker_pool, x.policy_id
 """
 
 
@@ -35,5 +36,6 @@ def fail_unplaceable(limit: int) -> int:
     seconds = settings.ATTUNE_NO_WORKER_SECONDS
     with transaction.atomic():
         changed = rows_of(_UNPLACEABLE, [seconds, seconds, limit, f"{seconds:g}"])
+        free_slots(changed)
         announce(changed)
     return len(changed)

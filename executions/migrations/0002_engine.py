@@ -6,6 +6,32 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
+# Whoever changes a policy, and be it by hand, waits for the decisions that are under way, and makes another
+# stamp: decisions name the stamp that they were made by (executions/policies/table.py).
+WATCH_POLICIES = """
+CREATE FUNCTION policy_changing() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('attune.policies', 0));
+    RETURN NULL;
+END $$;
+CREATE FUNCTION policy_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO policy_stamp (id, stamp) VALUES (1, gen_random_uuid())
+    ON CONFLICT (id) DO UPDATE SET stamp = gen_random_uuid(), updated = clock_timestamp();
+    RETURN NULL;
+END $$;
+CREATE TRIGGER policy_changing BEFORE INSERT OR UPDATE OR DELETE ON policy
+    FOR EACH STATEMENT EXECUTE FUNCTION policy_changing();
+CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE ON policy
+    FOR EACH STATEMENT EXECUTE FUNCTION policy_changed();
+"""
+UNWATCH_POLICIES = """
+DROP TRIGGER policy_changed ON policy;
+DROP TRIGGER policy_changing ON policy;
+DROP FUNCTION policy_changed();
+DROP FUNCTION policy_changing();
+"""
+
 
 class Migration(migrations.Migration):
 
@@ -26,11 +52,27 @@ class Migration(migrations.Migration):
                 ('window_started_at', models.DateTimeField(null=True)),
                 ('window_count', models.IntegerField(db_default=0)),
                 ('last_admitted_at', models.DateTimeField(null=True)),
-                ('total_enqueued', models.BigIntegerField(db_default=0)),
-                ('total_completed', models.BigIntegerField(db_default=0)),
+                ('waiting', models.BooleanField(db_default=False)),
             ],
             options={
                 'db_table': 'policy_group',
+                'ordering': ('-created', '-id'),
+                'abstract': False,
+            },
+        ),
+        migrations.CreateModel(
+            name='PolicyStamp',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('created', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                ('updated', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), editable=False)),
+                ('stamp', models.UUIDField()),
+                ('resolving', models.UUIDField(null=True)),
+                ('resolved_upto', models.BigIntegerField(db_default=0)),
+                ('resolved', models.UUIDField(null=True)),
+            ],
+            options={
+                'db_table': 'policy_stamp',
                 'ordering': ('-created', '-id'),
                 'abstract': False,
             },
@@ -111,6 +153,11 @@ class Migration(migrations.Migration):
             model_name='execution',
             name='policy_group',
             field=models.TextField(null=True),
+        ),
+        migrations.AddField(
+            model_name='execution',
+            name='queued_at',
+            field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
             model_name='execution',
@@ -245,7 +292,23 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='execution',
-            index=models.Index(condition=models.Q(('policy__isnull', False), ('status', 'requested')), fields=['policy', 'policy_group', '-priority', 'id'], name='execution_queue_idx'),
+            index=models.Index(condition=models.Q(('queued_at__isnull', False), ('status', 'requested')), fields=['policy', 'policy_group', '-priority', 'id'], name='execution_queue_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='execution',
+            index=models.Index(condition=models.Q(('queued_at__isnull', False), ('status', 'requested')), fields=['policy', 'queued_at'], name='execution_queue_age_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='execution',
+            index=models.Index(condition=models.Q(('policy__isnull', False), ('queued_at__isnull', True), ('status', 'requested')), fields=['due_at'], name='execution_joining_idx'),
+        ),
+        migrations.RemoveIndex(
+            model_name='execution',
+            name='execution_requested_idx',
+        ),
+        migrations.AddIndex(
+            model_name='execution',
+            index=models.Index(condition=models.Q(('policy__isnull', True), ('status', 'requested')), fields=['id'], name='execution_requested_idx'),
         ),
         migrations.AddIndex(
             model_name='execution',
@@ -355,6 +418,15 @@ class Migration(migrations.Migration):
             model_name='policygroup',
             constraint=models.UniqueConstraint(fields=('policy', 'group_key'), name='policy_group_policy_group_key'),
         ),
+        migrations.AddIndex(
+            model_name='policygroup',
+            index=models.Index(models.OrderBy(models.F('last_admitted_at'), nulls_first=True), models.F('id'), condition=models.Q(('waiting', True)), name='policy_group_waiting_idx'),
+        ),
+        migrations.AddIndex(
+            model_name='policygroup',
+            index=models.Index(condition=models.Q(('waiting', False)), fields=['updated'], name='policy_group_idle_idx'),
+        ),
+        migrations.RunSQL(WATCH_POLICIES, UNWATCH_POLICIES),
         migrations.AddIndex(
             model_name='policyslot',
             index=models.Index(fields=['policy', 'group_key'], name='policy_slot_group_idx'),

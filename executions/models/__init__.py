@@ -4,7 +4,7 @@ from executions.models.attempt import Attempt
 from executions.models.environment import EnvironmentStatus, RuntimeEnvironment
 from executions.models.execution import TERMINAL, Execution, RetryReason, Status
 from executions.models.log import LogChunk, Stream
-from executions.models.policy import Method, Policy, PolicyGroup, PolicySlot
+from executions.models.policy import Method, Policy, PolicyGroup, PolicySlot, PolicyStamp
 from executions.models.progress import Progress
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "Policy",
     "PolicyGroup",
     "PolicySlot",
+    "PolicyStamp",
     "Progress",
     "RetryReason",
     "RuntimeEnvironment",

@@ -84,6 +84,7 @@ class Execution(Row):
         related_name="+",
     )  # fmt: skip
     policy_group = models.TextField(null=True)
+    queued_at = models.DateTimeField(null=True)  # since when it waits in its policy's queue; null: it doesn't
     cancelled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.DO_NOTHING, null=True, db_constraint=False, db_index=False,
         related_name="+",
@@ -116,8 +117,18 @@ class Execution(Row):
             ),
         ]
         indexes = [
-            # admission: WHERE status = 'requested' ORDER BY id (due_at is looked at row by row)
-            models.Index(fields=["id"], condition=Q(status="requested"), name="execution_requested_idx"),
+            # admission of what no policy holds back: ORDER BY id (due_at is looked at row by row)
+            models.Index(
+                fields=["id"],
+                condition=Q(status="requested", policy__isnull=True),
+                name="execution_requested_idx",
+            ),
+            # what falls due and then joins its policy's queue: retries
+            models.Index(
+                fields=["due_at"],
+                condition=Q(status="requested", policy__isnull=False, queued_at__isnull=True),
+                name="execution_joining_idx",
+            ),
             # workers' claim: WHERE status = 'scheduled' ORDER BY id
             models.Index(fields=["id"], condition=Q(status="scheduled"), name="execution_scheduled_idx"),
             # lease ends: few rows; the lease itself is kept out of indexes so that heartbeats stay HOT
@@ -130,11 +141,17 @@ class Execution(Row):
                 condition=Q(settled_at__isnull=True, finished_at__isnull=False),
                 name="execution_unsettled_idx",
             ),
-            # the queue of a policy group: requested, by priority, then id
+            # the queue of a policy group: by priority, then id
             models.Index(
                 fields=["policy", "policy_group", "-priority", "id"],
-                condition=Q(status="requested", policy__isnull=False),
+                condition=Q(status="requested", queued_at__isnull=False),
                 name="execution_queue_idx",
+            ),
+            # the oldest in the queues of a policy
+            models.Index(
+                fields=["policy", "queued_at"],
+                condition=Q(status="requested", queued_at__isnull=False),
+                name="execution_queue_age_idx",
             ),
             # streams that resume: what has ended since
             models.Index(

@@ -2,7 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 
 from attune_project.rows import Row, one_of
 
@@ -55,21 +55,55 @@ class Policy(Row):
         return self.ref
 
 
+class PolicyStamp(Row):
+    """One row: `stamp` is another with each change of a policy (a trigger of the table sees to it).
+
+    Decisions are made by the policies of one stamp. What waits is looked through again after a change:
+    `resolving` is the stamp that this is done for, `resolved_upto` the last execution that was looked at,
+    `resolved` the stamp for which it has been done.
+    """
+
+    stamp = models.UUIDField()
+    resolving = models.UUIDField(null=True)
+    resolved_upto = models.BigIntegerField(db_default=0)
+    resolved = models.UUIDField(null=True)
+
+    class Meta(Row.Meta):
+        db_table = "policy_stamp"
+
+    def __str__(self) -> str:
+        return str(self.stamp)
+
+
 class PolicyGroup(Row):
-    """One queue of a policy. Whoever admits from it holds this row's lock."""
+    """One queue of a policy. Whoever admits from it, or enqueues, holds this row's lock.
+
+    `waiting`: false means that nothing waits here; true, that something may. A row without slots and
+    without anything that waits is deleted when its rate's window is over.
+    """
 
     policy = models.ForeignKey(Policy, models.CASCADE, db_index=False, related_name="groups")
     group_key = models.TextField()
     window_started_at = models.DateTimeField(null=True)
     window_count = models.IntegerField(db_default=0)
     last_admitted_at = models.DateTimeField(null=True)
-    total_enqueued = models.BigIntegerField(db_default=0)
-    total_completed = models.BigIntegerField(db_default=0)
+    waiting = models.BooleanField(db_default=False)
 
     class Meta(Row.Meta):
         db_table = "policy_group"
         constraints = [
             models.UniqueConstraint(fields=["policy", "group_key"], name="policy_group_policy_group_key"),
+        ]
+        indexes = [
+            # admission by the clock: groups in which something waits, the least recently admitted first
+            models.Index(
+                F("last_admitted_at").asc(nulls_first=True),
+                "id",
+                condition=Q(waiting=True),
+                name="policy_group_waiting_idx",
+            ),
+            # groups that may be deleted
+            models.Index(fields=["updated"], condition=Q(waiting=False), name="policy_group_idle_idx"),
         ]
 
     def __str__(self) -> str:
