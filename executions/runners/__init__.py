@@ -8,10 +8,14 @@ from attune_project.service import current_service
 from executions.runners.builtin import BuiltinRunner
 from executions.runners.folder import sweep
 from executions.runners.job import Control, Job, Outcome, Runner, RunnerSettings
+from executions.runners.native import NativeRunner
+from executions.runners.node import NodeRunner
+from executions.runners.python import PythonRunner
 from executions.runners.result import failed
 from executions.runners.shell import ShellRunner
 
 __all__ = [
+    "ALIASES",
     "BY_SUFFIX",
     "RUNNERS",
     "SHELL",
@@ -27,7 +31,9 @@ __all__ = [
     "sweep",
 ]
 
-RUNNERS: dict[str, Runner] = {runner.ref: runner for runner in (BuiltinRunner(), ShellRunner())}
+_ALL: tuple[Runner, ...] = (BuiltinRunner(), ShellRunner(), PythonRunner(), NodeRunner(), NativeRunner())
+RUNNERS: dict[str, Runner] = {runner.ref: runner for runner in _ALL}
+ALIASES = {alias: runner.ref for runner in _ALL for alias in runner.aliases}
 
 SHELL = "core.shell"
 BY_SUFFIX = {
@@ -38,7 +44,6 @@ BY_SUFFIX = {
     ".mjs": "core.node",
     ".cjs": "core.node",
 }
-ALIASES = {"shell": "core.shell", "bash": "core.shell", "sh": "core.shell"}
 
 
 class NotAWorker(RuntimeError):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from executions.runners.recipe import Recipe
 
 Status = Literal["completed", "failed", "timeout", "cancelled"]
 StopReason = Literal["cancelled", "lost", "shutdown"]
@@ -38,6 +42,7 @@ class Job:
     keys: Mapping[str, Any] = field(default_factory=dict, repr=False)  # a parameter wins over a key
     api_token: str | None = field(default=None, repr=False)
     workflow_execution_id: int | None = None
+    environment: Path | None = None  # what the pack's dependencies were installed into
 
     def document(self) -> dict[str, Any]:
         """Return what is delivered to the action: its keys under its parameters."""
@@ -52,7 +57,8 @@ class Control:
     """The worker's hand on a running job: it may be stopped once, for one reason.
 
     `until` is the end of its lease by `time.monotonic()`; each renewal moves it. `listener` is given
-    what the action writes, as it comes, from the thread that runs the job: it must not block.
+    what the action writes, as it comes, from the thread that runs the job: it must not block. Where
+    `keeps_output` is set, what the listener was given is kept, so that a result need not hold a large text.
     """
 
     def __init__(self, until: float = math.inf, listener: Listener | None = None) -> None:
@@ -60,6 +66,7 @@ class Control:
         self.reason: StopReason | None = None
         self.until = until
         self.listener = listener
+        self.keeps_output = False
         self._permit: Permit | None = None
 
     def extend(self, until: float) -> None:
@@ -80,6 +87,11 @@ class Control:
         self.cancelled.set()
 
 
+def base_python() -> str:
+    """Return the interpreter behind the worker's own virtual environment, which actions don't share."""
+    return str(getattr(sys, "_base_executable", "") or sys.executable)
+
+
 @dataclass(frozen=True, slots=True)
 class RunnerSettings:
     """What a worker host gives to every job."""
@@ -90,6 +102,8 @@ class RunnerSettings:
     runtime_envs_dir: Path | None = None
     runs_dir: Path | None = None  # run folders are made here; the system's temporary folder if None
     path: str = STANDARD_PATH
+    python: str = field(default_factory=base_python)  # runs core.python, or what its environments are made of
+    node: str = "node"  # a path, or a name that is looked up on `path`
     kill_grace: float = 5.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -98,13 +112,16 @@ class Outcome:
     """How a job ended, in the shape that is stored."""
 
     status: Status
-    result: dict[str, Any]
+    result: dict[str, Any]  # without the streams that `in_log` names: their text is in the execution's log
+    in_log: tuple[Stream, ...] = ()
 
 
 class Runner(Protocol):
     """A runtime: each is a folder, registered in `RUNNERS` under its ref."""
 
     ref: str
+    aliases: tuple[str, ...]
+    recipe: Recipe | None  # how a pack's dependencies are installed for it
 
     def run(self, job: Job, control: Control, settings: RunnerSettings) -> Outcome:
         """Run to the end, within the job's limit; never hang."""
@@ -116,4 +133,8 @@ class Runner(Protocol):
 
     def check(self, entrypoint: str, pack_dir: Path | None) -> str | None:
         """Return what is wrong with an entrypoint, or None."""
+        ...
+
+    def offers(self, settings: RunnerSettings) -> str | None:
+        """Return the version that this host has of it, or None if it can't run here."""
         ...

@@ -23,6 +23,8 @@ INLINE = frozenset({"core.echo", "core.noop"})
 
 class BuiltinRunner:
     ref = "core.builtin"
+    aliases = ("builtin",)
+    recipe = None
 
     def run(self, job: Job, control: Control, settings: RunnerSettings) -> Outcome:
         builtin = BUILTINS.get(_ref(job.entrypoint))
@@ -39,6 +41,9 @@ class BuiltinRunner:
 
     def check(self, entrypoint: str, pack_dir: Path | None) -> str | None:
         return None if _ref(entrypoint) in BUILTINS else _unknown(entrypoint)
+
+    def offers(self, settings: RunnerSettings) -> str | None:
+        return "1"
 
 
 def _ref(entrypoint: str) -> str:

@@ -14,6 +14,7 @@ from shlex import quote
 from typing import Any
 
 from executions.runners.parameters import plain
+from executions.runners.program import Unrunnable
 
 _OTHER = re.compile(r"[^A-Za-z0-9_]")
 
@@ -28,7 +29,7 @@ _SHELLS_OWN = re.compile(
 )
 
 
-class Unspeakable(Exception):
+class Unspeakable(Unrunnable):
     """A value that no shell variable can hold."""
 
 

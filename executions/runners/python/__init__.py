@@ -1,0 +1,5 @@
+"""The runtime core.python."""
+
+from executions.runners.python.runner import PythonRunner
+
+__all__ = ["PythonRunner"]
