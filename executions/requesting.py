@@ -17,6 +17,14 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
+class Rerun:
+    """Which execution is run once more, and why, in the words of who asked for it."""
+
+    original_id: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class Wanted:
     """One execution to be made of an action."""
 
@@ -31,6 +39,7 @@ class Wanted:
     permission_set_refs: Sequence[str] = ()
     worker_pool: str | None = None
     worker_selector: Mapping[str, Any] | None = None
+    rerun_of: Rerun | None = None
 
 
 @dataclass(frozen=True)
@@ -83,20 +92,23 @@ WITH input AS MATERIALIZED (
     SELECT nextval(pg_get_serial_sequence('execution', 'id')) AS id, rows.*
     FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::jsonb[], %s::jsonb[],
                 %s::bigint[], %s::text[], %s::text[], %s::jsonb[], %s::jsonb[], %s::text[], %s::jsonb[],
-                %s::jsonb[], %s::jsonb[], %s::int[], %s::uuid[])
+                %s::jsonb[], %s::jsonb[], %s::int[], %s::uuid[], %s::bigint[], %s::text[])
          WITH ORDINALITY AS rows(source_key, rule_ref, trigger_ref, action_id, action_ref, config, env_vars,
                                  executor_id, status, status_reason, result, permission_set_refs, worker_pool,
                                  worker_selector, worker_tolerations, worker_affinity, max_retries, trace_id,
-                                 place)
+                                 original_execution_id, rerun_reason, place)
 ), stored AS (
     INSERT INTO execution (id, source_key, rule_ref, trigger_ref, action_id, action_ref, config, env_vars,
                            executor_id, status, status_reason, result, permission_set_refs, worker_pool,
                            worker_selector, worker_tolerations, worker_affinity, max_retries, trace_id,
-                           created, updated, scheduled_at, finished_at)
+                           original_execution_id, rerun_reason, retry_reason, created, updated,
+                           scheduled_at, finished_at)
     SELECT id, source_key, rule_ref, trigger_ref, action_id, action_ref, config, env_vars,
            executor_id, status, status_reason, result,
            ARRAY(SELECT jsonb_array_elements_text(permission_set_refs)), worker_pool,
            worker_selector, worker_tolerations, worker_affinity, max_retries, trace_id,
+           original_execution_id, rerun_reason,
+           CASE WHEN original_execution_id IS NOT NULL THEN 'manual_retry' END,
            moment, moment, CASE WHEN status = 'scheduled' THEN moment END,
            CASE WHEN status = 'failed' THEN moment END
     FROM input, clock_timestamp() AS moment ORDER BY place
@@ -155,4 +167,6 @@ def _columns(wanted: Wanted) -> tuple[Any, ...]:
         json.dumps(action.worker_affinity or {}),
         action.max_retries,
         str(wanted.trace_id),
+        wanted.rerun_of and wanted.rerun_of.original_id,
+        wanted.rerun_of and wanted.rerun_of.reason,
     )

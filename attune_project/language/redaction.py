@@ -19,6 +19,22 @@ def redacted(schema: Mapping[str, Any] | None, values: Mapping[str, Any]) -> dic
     return shown
 
 
+def unredacted(shown: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was shown, perhaps changed, with the value that was hidden in place of each marker.
+
+    A marker where there was nothing to hide stays what it is.
+    """
+    return {name: _unhidden(value, values.get(name)) for name, value in shown.items()}
+
+
+def _unhidden(shown: Any, value: Any) -> Any:
+    if shown == MARKER:
+        return shown if value is None else value
+    if isinstance(shown, dict) and isinstance(value, dict):
+        return unredacted(shown, value)
+    return shown
+
+
 def secret_texts(schema: Mapping[str, Any] | None, values: Mapping[str, Any]) -> list[str]:
     """Return every text within the values that the schema calls secret: what output must not show."""
     found = (_look_up(values, name.split(".")) for name in sorted(secret_names(schema)))

@@ -14,7 +14,7 @@ from attune_project.rest.serializers import Map, Text
 from attune_project.rest.trace import current_trace_id
 from attune_project.rest.views import View, answer
 from executions.api.fields import PoolName
-from executions.api.shapes import ExecutionDetail
+from executions.api.shapes import JOINED, ExecutionDetail
 from executions.models import Action, Execution
 from executions.requesting import Wanted, request_executions
 
@@ -42,7 +42,7 @@ class ExecuteView(View):
         wish.is_valid(raise_exception=True)
         assert isinstance(request.user, Identity)
         [row_id] = request_executions([wanted(wish.validated_data, request.user)])
-        execution = Execution.objects.select_related("enforcement").get(pk=row_id)
+        execution = Execution.objects.select_related(*JOINED).get(pk=row_id)
         return answer(ExecutionDetail(execution).data, status=201)
 
 

@@ -1,22 +1,25 @@
-"""Executions over HTTP: look at them, count them, cancel them."""
+"""Executions over HTTP: look at them, count them, cancel them, run them once more."""
 
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from attune_project.identity.models import Identity
 from attune_project.identity.rbac import require
 from attune_project.rest.errors import BadRequest, Conflict
 from attune_project.rest.query import flag
+from attune_project.rest.serializers import Map, Text
 from attune_project.rest.views import Listed, RowViewSet, Shown, answer
 from executions import lifecycle
 from executions.api.filters import ExecutionFilters
-from executions.api.shapes import ITEM_FIELDS, ExecutionDetail, ExecutionItem
+from executions.api.shapes import ITEM_FIELDS, JOINED, JOINED_FIELDS, ExecutionDetail, ExecutionItem
 from executions.models import Execution, Status
+from executions.rerunning import rerun
 
 COUNTED = {
     "completed": (Status.COMPLETED,),
@@ -27,6 +30,7 @@ COUNTED = {
     "timeout": (Status.TIMEOUT,),
     "abandoned": (Status.ABANDONED,),
 }
+LONGEST_REASON = 2000
 SECRETS = OpenApiParameter("include_secret_values", bool, description="Needs executions:decrypt.")
 
 
@@ -43,10 +47,18 @@ class Stats(serializers.Serializer[Any]):
     abandoned = serializers.IntegerField()
 
 
+class Reason(serializers.Serializer[Any]):
+    reason = Text(required=False, allow_null=True, allow_blank=True, max_length=LONGEST_REASON)
+
+
+class RerunBody(Reason):
+    parameters = Map(required=False, allow_null=True)
+
+
 class ExecutionViews(Listed, Shown, RowViewSet):
-    queryset = Execution.objects.select_related("enforcement")
+    queryset = Execution.objects.select_related(*JOINED)
     resource = "executions"
-    permission_map = {"with_status": "read", "stats": "read", "cancel": "cancel"}
+    permission_map = {"with_status": "read", "stats": "read", "cancel": "cancel", "rerun": "read"}
     lookup_value_regex = "[0-9]+"
     serializer_class = ExecutionDetail
     list_serializer_class = ExecutionItem
@@ -56,7 +68,7 @@ class ExecutionViews(Listed, Shown, RowViewSet):
     def get_queryset(self) -> QuerySet[Execution]:
         rows: QuerySet[Execution] = super().get_queryset()
         if self.action in ("list", "with_status"):
-            return rows.only(*ITEM_FIELDS, "enforcement__id")
+            return rows.only(*ITEM_FIELDS, *JOINED_FIELDS)
         # Of the enforcement only its id is shown; it may be large.
         return rows.defer("enforcement__config", "enforcement__payload", "enforcement__conditions")
 
@@ -87,11 +99,30 @@ class ExecutionViews(Listed, Shown, RowViewSet):
         counts = {name: sum(by_status.get(one, 0) for one in ones) for name, ones in COUNTED.items()}
         return answer({"total": sum(by_status.values()), **counts})
 
-    @extend_schema(request=None, responses=ExecutionDetail)
+    @extend_schema(request=Reason, responses=ExecutionDetail)
     @action(methods=["post"], detail=True)
     def cancel(self, request: Request, pk: str) -> Response:
         execution = self.get_object()
-        if lifecycle.cancel(execution.pk) is None:
+        reason = read(Reason, request).get("reason")
+        if lifecycle.cancel(execution.pk, request.user.pk, reason) is None:
             execution.refresh_from_db(fields=["status"])
             raise Conflict(f"Execution {execution.pk} has ended already: {execution.status}")
-        return self.show(self.get_queryset().get(Q(pk=execution.pk)))
+        return self.show(self.get_queryset().get(pk=execution.pk))
+
+    @extend_schema(request=RerunBody, responses={201: ExecutionDetail})
+    @action(methods=["post"], detail=True)
+    def rerun(self, request: Request, pk: str) -> Response:
+        """Run it once more. Needs actions:execute; given parameters replace all of the original's."""
+        original = self.get_object()
+        body = read(RerunBody, request)
+        assert isinstance(request.user, Identity)
+        row_id = rerun(original, request.user, body.get("parameters"), body.get("reason"))
+        return self.show(self.get_queryset().get(pk=row_id), status=201)
+
+
+def read(body: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    """Return the values of a body, which may be left out."""
+    serializer = body(data=request.data or {})
+    serializer.is_valid(raise_exception=True)
+    values: dict[str, Any] = serializer.validated_data
+    return values

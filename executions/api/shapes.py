@@ -7,29 +7,52 @@ from rest_framework import serializers
 
 from attune_project.language.redaction import all_redacted, redacted
 from attune_project.rest.serializers import RowSerializer
-from executions.models import Action, Attempt, Execution
+from executions.models import Action, Attempt, Execution, Progress
 
 ITEM_FIELDS = (
     "id", "created", "updated", "rule_ref", "trigger_ref", "action", "action_ref", "parent", "executor",
     "worker", "status", "status_reason", "worker_pool", "retry_count", "max_retries", "retry_reason",
-    "original_execution", "due_at", "trace_id", "scheduled_at", "started_at", "finished_at", "settled_at",
+    "original_execution", "rerun_reason", "priority", "policy", "cancelled_by", "cancel_reason", "due_at",
+    "trace_id", "scheduled_at", "started_at", "finished_at", "settled_at",
 )  # fmt: skip
 
 
+JOINED = ("enforcement", "progress", "policy")
+JOINED_FIELDS = ("enforcement__id", "progress__percent", "progress__text", "progress__updated", "policy__ref")
+
+
+class ExecutionProgress(RowSerializer):
+    class Meta:
+        model = Progress
+        fields = ("percent", "text", "updated")
+
+
 class ExecutionItem(RowSerializer):
-    """An execution in a list. Its query must have joined the enforcement."""
+    """An execution in a list. Its query must have joined what JOINED names, so that no row costs a query."""
 
     enforcement = serializers.SerializerMethodField()
+    policy_ref = serializers.SerializerMethodField()
+    progress = serializers.SerializerMethodField()
     workflow_def = serializers.SerializerMethodField()
     workflow_task = serializers.SerializerMethodField()
 
     class Meta:
         model = Execution
-        fields: tuple[str, ...] = (*ITEM_FIELDS, "enforcement", "workflow_def", "workflow_task")
+        fields: tuple[str, ...] = (
+            *ITEM_FIELDS, "policy_ref", "progress", "enforcement", "workflow_def", "workflow_task",
+        )  # fmt: skip
 
     def get_enforcement(self, execution: Execution) -> int | None:
         enforcement = getattr(execution, "enforcement", None)
         return enforcement.pk if enforcement else None
+
+    def get_policy_ref(self, execution: Execution) -> str | None:
+        return execution.policy.ref if execution.policy else None
+
+    @extend_schema_field(ExecutionProgress(allow_null=True))
+    def get_progress(self, execution: Execution) -> Any:
+        progress = getattr(execution, "progress", None)
+        return ExecutionProgress(progress).data if progress else None
 
     @extend_schema_field({"type": "integer", "nullable": True})
     def get_workflow_def(self, execution: Execution) -> None:

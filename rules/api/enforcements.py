@@ -10,7 +10,7 @@ from attune_project.rest.ordering import Ordering
 from attune_project.rest.views import Listed, RowViewSet, Shown, row_id
 from executions.api.executions import ExecutionViews
 from executions.api.filters import ExecutionFilters
-from executions.api.shapes import ExecutionItem
+from executions.api.shapes import JOINED, ExecutionItem
 from executions.models import Execution
 from rules.api.shapes import ENFORCEMENT_ITEM, EnforcementDetail, EnforcementItem
 from rules.models import Enforcement, EnforcementStatus
@@ -59,5 +59,5 @@ class ExecutionsOfEnforcement(Listed, RowViewSet):
             return Execution.objects.none()
         parents = Enforcement.objects.only("id")
         parent = visible_or_404(self.request.user, self.resource, parents, pk=row_id(self.kwargs["pk"]))
-        rows = Execution.objects.select_related("enforcement").filter(enforcement__id=parent.pk)
+        rows = Execution.objects.select_related(*JOINED).filter(enforcement__id=parent.pk)
         return visible(self.request.user, "executions", rows)

@@ -7,7 +7,7 @@ import pytest
 from attune_project.identity.models import PermissionSet
 from attune_project.messaging.topology import EXECUTION_REQUESTED
 from executions import lifecycle
-from executions.models import Attempt, Execution, Status
+from executions.models import Attempt, Execution, Policy, Progress, Status
 from executions.requesting import Wanted, request_executions
 from rules.models import Enforcement
 
@@ -16,7 +16,8 @@ ITEM = {
     "id", "created", "updated", "rule_ref", "trigger_ref", "action", "action_ref", "parent", "executor",
     "worker", "status", "status_reason", "worker_pool", "retry_count", "max_retries", "retry_reason",
     "original_execution", "due_at", "trace_id", "scheduled_at", "started_at", "finished_at", "settled_at",
-    "enforcement", "workflow_def", "workflow_task",
+    "enforcement", "workflow_def", "workflow_task", "priority", "policy", "policy_ref", "progress",
+    "cancelled_by", "cancel_reason", "rerun_reason",
 }  # fmt: skip
 DETAIL = ITEM | {
     "config", "env_vars", "result", "permission_set_refs", "worker_selector", "worker_tolerations",
@@ -368,7 +369,7 @@ def test_the_answer_to_execute_has_no_secrets(api, make_action):
     assert answer.json()["data"]["config"] == {"token": MARKER}
 
 
-@pytest.mark.parametrize("path", ["1", "99999999999999999999", "stream", "abc", "1/logs/stdout", "1/rerun"])
+@pytest.mark.parametrize("path", ["1", "99999999999999999999", "stream", "abc", "1/logs/stdout"])
 def test_what_is_not_there_is_404(api, db, path):
     answer = api.get(f"{URL}/{path}")
 
@@ -386,6 +387,52 @@ def test_a_scheduled_execution_is_cancelled_at_once(api, make_execution):
     row = answer.json()["data"]
     assert (answer.status_code, row["status"]) == (200, "cancelled")
     assert row["result"] == {"error": "Cancelled before start"}
+
+
+def test_who_cancelled_and_why_is_shown(api, administrator, make_execution):
+    execution = make_execution()
+
+    row = api.post(f"{URL}/{execution.pk}/cancel", {"reason": "not today"}, format="json").json()["data"]
+
+    assert (row["cancelled_by"], row["cancel_reason"]) == (administrator.pk, "not today")
+    listed = api.get(URL).json()["data"][0]
+    assert (listed["cancelled_by"], listed["cancel_reason"]) == (administrator.pk, "not today")
+
+
+@pytest.mark.parametrize("reason", [5, ["x"], "x" * 2001])
+def test_a_reason_is_text_of_some_length(api, make_execution, reason):
+    answer = api.post(f"{URL}/{make_execution().pk}/cancel", {"reason": reason}, format="json")
+
+    assert (answer.status_code, list(answer.json()["details"])) == (422, ["reason"])
+
+
+def test_progress_is_shown(api, make_execution):
+    execution = make_execution()
+    Progress.objects.create(execution=execution, percent=40, text="unpacking")
+
+    for row in (api.get(f"{URL}/{execution.pk}").json()["data"], api.get(URL).json()["data"][0]):
+        assert row["progress"].keys() == {"percent", "text", "updated"}
+        assert (row["progress"]["percent"], row["progress"]["text"]) == (40.0, "unpacking")
+
+
+def test_a_policy_is_named(api, make_execution):
+    policy = Policy.objects.create(ref="demo.few", threshold=1)
+    execution = make_execution(policy=policy.pk)
+
+    row = api.get(f"{URL}/{execution.pk}").json()["data"]
+
+    assert (row["policy"], row["policy_ref"]) == (policy.pk, "demo.few")
+    policy.delete()
+    assert api.get(f"{URL}/{execution.pk}").json()["data"]["policy_ref"] is None
+
+
+def test_a_list_costs_no_query_per_row(api, make_execution, django_assert_max_num_queries):
+    policy = Policy.objects.create(ref="demo.few", threshold=1)
+    for _ in range(4):
+        Progress.objects.create(execution=make_execution(policy=policy.pk), percent=1)
+
+    with django_assert_max_num_queries(6):
+        assert len(api.get(URL).json()["data"]) == 4
 
 
 def test_a_running_execution_is_asked_to_stop_as_often_as_one_likes(api, make_execution):
