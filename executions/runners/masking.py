@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 MASK = "********"
 SHORTEST = 6  # a shorter secret would blank out ordinary words
+STEP = 64 * 1024  # characters that are looked through at once
 
 # json.dumps of a lone surrogate is not UTF-8, and jsonb refuses NUL.
 _UNSTORABLE = dict.fromkeys([0, *range(0xD800, 0xE000)], "\ufffd")
 
+Span = tuple[int, int]
+
 
 class Masker:
-    """Replace every secret in text and in nested data; also its JSON spelling."""
+    """Replace every secret in text and in nested data; also its JSON spelling.
+
+    Secrets that overlap are one mask, whatever their order, so that none leaves its end behind.
+    """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         long_enough = {secret for secret in secrets if len(secret) >= SHORTEST}
-        spellings = long_enough | {form for secret in long_enough for form in _json_forms(secret)}
-        # The longest first: a secret that contains another must not leave its ends behind.
-        self._spellings = sorted(spellings, key=lambda text: (-len(text), text))
+        self.spellings = frozenset(
+            long_enough | {form for secret in long_enough for form in _json_forms(secret)}
+        )
+
+    def stream(self) -> Masking:
+        """Begin a text that comes in pieces."""
+        return Masking(self.spellings)
 
     def text(self, text: str) -> str:
-        for secret in self._spellings:
-            text = text.replace(secret, MASK)
-        return storable(text)
-
-    def cut(self, text: str) -> str:
-        """Drop the beginning of a secret from the end of a text that was cut there."""
-        tails = (_overlap(text, secret) for secret in self._spellings)
-        return text[: len(text) - max(tails, default=0)]
+        if not self.spellings:
+            return storable(text)
+        masking = self.stream()
+        pieces = [masking.feed(text[start : start + STEP]) for start in range(0, len(text), STEP)]
+        return "".join(pieces) + masking.end()
 
     def data(self, value: Any) -> Any:
         """Return a copy of JSON data without secrets. Its depth must have been checked."""
@@ -40,9 +47,82 @@ class Masker:
             return {self.text(key): self.data(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.data(item) for item in value]
-        if self._spellings and not isinstance(value, bool) and isinstance(value, int | float):
-            return MASK if str(value) in self._spellings else value
+        if self.spellings and not isinstance(value, bool) and isinstance(value, int | float):
+            return MASK if str(value) in self.spellings else value
         return value
+
+
+class Masking:
+    """A text that comes in pieces. However it is cut into pieces, the masked text is the same.
+
+    The end of what came is held back while it could be the beginning of a secret.
+    """
+
+    def __init__(self, spellings: frozenset[str]) -> None:
+        self._spellings = spellings
+        self._held = ""
+        self._covered = 0  # characters of `_held` under a mask that is out already
+
+    def feed(self, text: str) -> str:
+        """Return what can be told by now."""
+        if not self._spellings:
+            return storable(text)
+        self._held += text
+        unsure = max(_overlap(self._held, secret) for secret in self._spellings)
+        return self._emit(len(self._held) - unsure)
+
+    def end(self) -> str:
+        """Return the rest of a text that ended by itself."""
+        return self._emit(len(self._held))
+
+    def cut(self) -> str:
+        """Return the rest of a text that was cut: it may not end with the beginning of a secret."""
+        return ""
+
+    def _emit(self, end: int) -> str:
+        """Let go of the first `end` characters; a mask that reaches beyond them is told now."""
+        told, position = [], 0
+        for start, stop in self._spans():
+            if start >= end:
+                break
+            told.append(self._held[position:start])
+            if start or not self._covered:
+                told.append(MASK)
+            position = stop
+        told.append(self._held[position:end])
+        self._held, self._covered = self._held[end:], max(0, position - end)
+        return storable("".join(told))
+
+    def _spans(self) -> Iterator[Span]:
+        """Return what is to be covered, in order; what overlaps is one span."""
+        found = sorted(span for secret in self._spellings for span in _places(self._held, secret))
+        stop = self._covered
+        start = 0 if stop else -1
+        for first, last in found:
+            if first >= stop:
+                if start >= 0:
+                    yield start, stop
+                start = first
+            stop = max(stop, last)
+        if start >= 0:
+            yield start, stop
+
+
+def _places(text: str, secret: str) -> Iterator[Span]:
+    place = text.find(secret)
+    while place >= 0:
+        yield place, place + len(secret)
+        place = text.find(secret, place + 1)
+
+
+def _overlap(text: str, secret: str) -> int:
+    """Return the length of the longest beginning of a secret, not all of it, that the text ends with."""
+    place = text.find(secret[0], max(0, len(text) - len(secret) + 1))
+    while place >= 0:
+        if secret.startswith(text[place:]):
+            return len(text) - place
+        place = text.find(secret[0], place + 1)
+    return 0
 
 
 def storable(text: str) -> str:
@@ -58,9 +138,3 @@ def storable(text: str) -> str:
 
 def _json_forms(secret: str) -> set[str]:
     return {json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
-
-
-def _overlap(text: str, secret: str) -> int:
-    """Return the length of the longest beginning of a secret that the text ends with."""
-    lengths = range(min(len(secret) - 1, len(text)), 0, -1)
-    return next((length for length in lengths if text.endswith(secret[:length])), 0)

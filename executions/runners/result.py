@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from attune_project.language.documents import MAX_DEPTH, DocumentError, check_document
-from executions.runners.capture import EMPTY, LIMIT, Captured
-from executions.runners.job import Control, Job, Outcome, Status, StopReason
+from executions.runners.capture import EMPTY, Captured
+from executions.runners.job import Control, Job, Outcome, Status, StopReason, Stream
 from executions.runners.masking import Masker
 from executions.runners.output import NOTHING, parse
+from executions.runners.spool import IN_MEMORY
+from executions.runners.transcript import last_line, transcribe
 
 End = Literal["exited", "timeout", "cancelled"]
 
-NOTICE = f"\n[output cut after {LIMIT} bytes]"
 ERROR_LENGTH = 2000
+INLINE = IN_MEMORY  # bytes of output that are worked on in memory
+STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 
 STOPPED: dict[StopReason, str] = {
     "cancelled": "Cancelled while running",
@@ -40,11 +43,13 @@ class Output:
 
 
 def conclude(output: Output, job: Job, control: Control | None = None) -> Outcome:
-    """Judge an output: parse it, mask it, and give it the stored shape."""
+    """Judge an output: parse it, mask it, and give it the stored shape.
+
+    The text of a large stream is left out where the worker keeps it in the execution's log.
+    """
     masker = Masker(job.secret_values)
-    stdout, stderr = _text(output.stdout, masker), _text(output.stderr, masker)
     data, refusal = _data(output, job, masker)
-    error = _error(output, job, control, stderr) or refusal
+    error = _error(output, job, control, masker) or refusal
     result: dict[str, Any] = {
         "exit_code": output.exit_code,
         "duration_ms": output.duration_ms,
@@ -52,14 +57,28 @@ def conclude(output: Output, job: Job, control: Control | None = None) -> Outcom
     }
     if data is not NOTHING:
         result["data"] = data
-    else:
-        result["stdout"] = stdout + NOTICE * output.stdout.truncated
-    if stderr:
-        result["stderr"] = stderr + NOTICE * output.stderr.truncated
-    result |= {f"{name}_truncated": True for name in ("stdout", "stderr") if getattr(output, name).truncated}
+    told = [name for name in STREAMS if _is_told(name, output, data)]
+    in_log = tuple(
+        name for name in told if control and control.keeps_output and _of(output, name).size > INLINE
+    )
+    result |= {name: _text(output, name, masker) for name in told if name not in in_log}
+    result |= {f"{name}_truncated": True for name in STREAMS if _of(output, name).truncated}
     if error is not None:
         result["error"] = masker.text(error)[:ERROR_LENGTH]
-    return Outcome(_status(output, error), result)
+    return Outcome(_status(output, error), result, in_log)
+
+
+def _of(output: Output, stream: Stream) -> Captured:
+    return output.stdout if stream == "stdout" else output.stderr
+
+
+def _is_told(stream: Stream, output: Output, data: Any) -> bool:
+    """Data takes the place of the stdout that it was read from; an empty stderr isn't worth a word."""
+    return data is NOTHING if stream == "stdout" else output.stderr.size > 0
+
+
+def _text(output: Output, stream: Stream, masker: Masker) -> str:
+    return transcribe(_of(output, stream), masker, killed=output.end != "exited")
 
 
 def failed(error: str, job: Job | None = None) -> Outcome:
@@ -95,19 +114,12 @@ def _parsed(output: Output, job: Job) -> Any:
     return parse(output.stdout.raw, job.output_format)
 
 
-def _error(output: Output, job: Job, control: Control | None, stderr: str) -> str | None:
+def _error(output: Output, job: Job, control: Control | None, masker: Masker) -> str | None:
     if output.end == "timeout":
         return f"{job.action_ref} timed out after {job.timeout_seconds:g} s"
     if output.end == "cancelled":
         return STOPPED[(control and control.reason) or "cancelled"]
     if output.error or output.exit_code == 0:
         return output.error
-    lines = [] if output.stderr.truncated else [line for line in stderr.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else f"Command exited with code {output.exit_code}"
-
-
-def _text(stream: Captured, masker: Masker) -> str:
-    text = stream.raw.decode("utf-8", "replace")
-    if stream.truncated:
-        return masker.cut(masker.text(text.rstrip("\ufffd")))
-    return masker.text(text)
+    line = "" if output.stderr.truncated else last_line(output.stderr, masker, ERROR_LENGTH)
+    return line or f"Command exited with code {output.exit_code}"
