@@ -42,6 +42,21 @@ def integer(name: str, default: int, *, minimum: int = 0) -> int:
     return int(value)
 
 
+def bounds(name: str, default: tuple[int, int], *, minimum: int = 0) -> tuple[int, int]:
+    """Return `4-16` as (4, 16), and `8` as (8, 8)."""
+    raw = os.environ.get(name, "").strip()
+    if not raw:
+        return default
+    least, _, most = raw.partition("-")
+    try:
+        found = int(least), int(most or least)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={raw!r}: expected a whole number, or two as in 4-16") from None
+    if not minimum <= found[0] <= found[1]:
+        raise ImproperlyConfigured(f"{name}={raw!r}: expected at least {minimum}, the smaller one first")
+    return found
+
+
 def choice(name: str, options: tuple[str, ...], default: str) -> str:
     raw = os.environ.get(name, "").strip() or default
     if raw not in options:

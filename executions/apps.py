@@ -16,24 +16,26 @@ class ExecutionsConfig(AppConfig):
     name = "executions"
 
     def ready(self) -> None:
+        from attune_project.identity import runs  # noqa: PLC0415
         from attune_project.packs import items, worker_state  # noqa: PLC0415
-        from executions import clock, lifecycle, pack_items, waking  # noqa: F401, PLC0415 (models are ready only now)
-        from executions.worker import load, process  # noqa: PLC0415
+        from executions import clock, lifecycle, pack_items, running, waking  # noqa: F401, PLC0415 (models are ready only now)
+        from executions.worker import load, ticks  # noqa: PLC0415
         from executions.worker.bootstep import WorkerSlots  # noqa: PLC0415
 
         items.register(pack_items.ACTIONS)
         worker_state.answer_running_counts(load.running_counts)
+        runs.answer_runs(is_on=running.is_on, descendants=running.descendants)
         steps.register_hint(EXECUTION_STATUS_CHANGED, waking.wake_streams)
         steps.register(
             steps.OwedStep(
                 name="run",
                 service="worker",
                 message=EXECUTION_REQUESTED,
-                verb=process.take,
+                verb=ticks.take,
                 table="execution",
                 owed="status = 'scheduled'",
                 since="scheduled_at",
-                waits_by_design=process.waits_by_design,
+                waits_by_design=ticks.waits_by_design,
             )
         )
         steps.register(

@@ -8,14 +8,17 @@ parameter can miss the partial index.
 """
 
 from executions.lifecycle import retrying
-from executions.lifecycle.admitting import admit
+from executions.lifecycle.admitting import admit, admit_waiting
 from executions.lifecycle.announcing import announce
 from executions.lifecycle.cancelling import cancel
-from executions.lifecycle.claiming import Claimant, Claimed, claim
+from executions.lifecycle.claiming import Claimant, Claimed, claim, waiting_beside, waiting_in_pool
+from executions.lifecycle.explaining import explain
 from executions.lifecycle.finishing import Ended, finish
 from executions.lifecycle.leases import release, renew
 from executions.lifecycle.losing import expire
 from executions.lifecycle.placing import fail_unplaceable
+from executions.lifecycle.queueing import enqueue, expire_waiting, join_queues
+from executions.lifecycle.reassigning import reassign
 from executions.lifecycle.settling import settle
 
 __all__ = [
@@ -23,14 +26,22 @@ __all__ = [
     "Claimed",
     "Ended",
     "admit",
+    "admit_waiting",
     "announce",
     "cancel",
     "claim",
+    "enqueue",
     "expire",
+    "expire_waiting",
+    "explain",
     "fail_unplaceable",
     "finish",
+    "join_queues",
+    "reassign",
     "release",
     "renew",
     "retrying",
     "settle",
+    "waiting_beside",
+    "waiting_in_pool",
 ]

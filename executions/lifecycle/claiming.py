@@ -12,16 +12,25 @@ from django.db import transaction
 
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import EXECUTION_STATUS_CHANGED
+from attune_project.packs.places import folder_of
 from executions.lifecycle.announcing import rows_of
+from executions.runners import BY_SUFFIX
 
 
 @dataclass(frozen=True)
 class Claimant:
-    """A worker process as the claim sees it."""
+    """A worker process as the claim sees it: what it is, and what of all that waits it can run.
+
+    `runtimes` are refs. `requirements` are the `required_worker_runtimes` that it meets, beside the empty
+    one, each as JSON. `packs` are those whose files it has, as `ref version`.
+    """
 
     worker_id: int
     pool: str | None = None
     labels: str = "{}"  # JSON
+    runtimes: Sequence[str] = ("core.builtin", "core.shell")
+    requirements: Sequence[str] = ()
+    packs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -38,22 +47,48 @@ class Claimed:
     trace_id: uuid.UUID
     attempt: int
     action: dict[str, Any] | None  # None: the action is gone
-    pack_dir: Path | None
+    pack_dir: Path | None  # this host's copy
+    lacks: str | None = None  # the pack that it should have here, and hasn't
 
 
-_CLAIM = """
-WITH picked AS (
+# An action that is gone is nobody's: whoever claims its execution tells.
+_UNFIT = r"""
+    SELECT a.id FROM action a JOIN pack p ON p.id = a.pack_id
+    WHERE COALESCE(a.runtime_ref, %(suffixes)s::jsonb ->> substring(a.entrypoint from '^[^\n]*(\.\w+)$'),
+                   'core.shell') <> ALL(%(runtimes)s::text[])
+       OR (a.required_worker_runtimes <> '{}'
+           AND a.required_worker_runtimes <> ALL(%(requirements)s::jsonb[]))
+       OR (a.runtime_ref IS DISTINCT FROM 'core.builtin' AND p.storage_path IS NOT NULL
+           AND p.ref || ' ' || p.version <> ALL(%(packs)s::text[]))
+"""
+_BUILTIN = "x.action_id IN (SELECT a.id FROM action a WHERE a.runtime_ref = 'core.builtin'"
+# What waits for each kind of slot. The sets of actions are hashed once for a claim; joined, they would
+# have the whole backlog sorted each time.
+_KINDS = {
+    "instant": f"({_BUILTIN} AND a.entrypoint = ANY(%(instants)s::text[]))) IS TRUE",
+    "inside": f"({_BUILTIN} AND a.entrypoint <> ALL(%(instants)s::text[]))) IS TRUE",
+    "process": f"({_BUILTIN})) IS NOT TRUE",
+}
+_PICK = """KIND AS (
     SELECT x.id FROM execution x
-    WHERE x.status = 'scheduled' AND x.worker_pool IS NOT DISTINCT FROM %s
-      AND COALESCE(x.worker_selector, '{}') <@ %s::jsonb
-      AND NOT (SELECT w.cordoned FROM worker w WHERE w.id = %s)
-      AND (x.action_id IN (SELECT a.id FROM action a WHERE a.runtime_ref = 'core.builtin'
-                             AND a.entrypoint = ANY(%s))) IS NOT DISTINCT FROM %s
-    ORDER BY x.id LIMIT %s FOR UPDATE OF x SKIP LOCKED
-), claimed AS (
+    WHERE x.status = 'scheduled' AND x.worker_pool IS NOT DISTINCT FROM %(pool)s
+      AND COALESCE(x.worker_selector, '{}') <@ %(labels)s::jsonb
+      AND NOT (SELECT w.cordoned FROM worker w WHERE w.id = %(worker)s)
+      AND WHERE_KIND AND (x.action_id IN (SELECT id FROM unfit)) IS NOT TRUE
+    ORDER BY x.id LIMIT %(KIND)s FOR UPDATE OF x SKIP LOCKED
+)"""
+
+
+def _statement(*kinds: str) -> str:
+    picks = ", ".join(_PICK.replace("WHERE_KIND", _KINDS[kind]).replace("KIND", kind) for kind in kinds)
+    every = " UNION ALL ".join(f"SELECT id FROM {kind}" for kind in kinds)  # noqa: S608 (names of our own)
+    return f"WITH unfit AS MATERIALIZED ({_UNFIT}), {picks}, picked AS ({every}), {_TAKE}"
+
+
+_TAKE = """claimed AS (
     UPDATE execution x
-    SET status = 'running', status_reason = NULL, worker_id = %s, lease_token = gen_random_uuid(),
-        lease_expires_at = clock_timestamp() + make_interval(secs => %s),
+    SET status = 'running', status_reason = NULL, worker_id = %(worker)s, lease_token = gen_random_uuid(),
+        lease_expires_at = clock_timestamp() + make_interval(secs => %(seconds)s),
         started_at = GREATEST(clock_timestamp(), x.scheduled_at), updated = clock_timestamp()
     FROM picked WHERE x.id = picked.id
     RETURNING x.id, x.lease_token, x.action_id, x.action_ref, x.config, x.env_vars, x.rule_ref,
@@ -72,31 +107,70 @@ SELECT c.id, c.lease_token, c.action_ref, c.config, c.env_vars, c.rule_ref, c.tr
            'parameter_delivery', a.parameter_delivery, 'parameter_format', a.parameter_format,
            'output_format', a.output_format, 'timeout_seconds', a.timeout_seconds,
            'env_allow', a.env_allow, 'param_schema', a.param_schema, 'retry_on', a.retry_on) END,
-       p.storage_path
+       p.ref, p.version, p.storage_path
 FROM claimed c JOIN tries t ON t.execution_id = c.id
 LEFT JOIN action a ON a.id = c.action_id LEFT JOIN pack p ON p.id = a.pack_id
 ORDER BY c.id
 """
 
 
-def claim(by: Claimant, limit: int, instant: Sequence[str], *, inline: bool) -> list[Claimed]:
-    """Take up to `limit` scheduled executions under a lease, oldest first.
+_BESIDE = f"""
+WITH unfit AS MATERIALIZED ({_UNFIT})
+SELECT x.id FROM execution x
+WHERE x.status = 'scheduled' AND x.worker_pool IS NOT DISTINCT FROM %(pool)s
+  AND (NOT COALESCE(x.worker_selector, '{{}}') <@ %(labels)s::jsonb
+       OR (x.action_id IN (SELECT id FROM unfit)) IS TRUE)
+ORDER BY x.id LIMIT %(limit)s
+"""  # noqa: S608 (a text of our own)
+_WAITING = """
+SELECT id FROM execution WHERE status = 'scheduled' AND worker_pool IS NOT DISTINCT FROM %s
+ORDER BY id LIMIT %s
+"""
+CLAIM_INSTANT = _statement("instant")
+CLAIM_SLOTS = _statement("process", "inside")
 
-    `instant` names the builtin entrypoints that a worker may run inline, in bulk; `inline` says which
-    of the two kinds is wanted.
+
+def claim(
+    by: Claimant, limit: int, instant: Sequence[str], *, inline: bool, inside: int | None = None
+) -> list[Claimed]:
+    """Take scheduled executions that the worker can run under a lease, oldest first.
+
+    `instant` names the builtin entrypoints that a worker may run inline, in bulk. With `inline` up to
+    `limit` of those are taken; else up to `limit` that run a program, and up to `inside` builtin ones
+    that wait (None: as many).
     """
-    seconds = settings.ATTUNE_LEASE_SECONDS
+    parameters = {
+        **_fitness(by), "worker": by.worker_id, "instants": list(instant),
+        "seconds": settings.ATTUNE_LEASE_SECONDS,
+        "instant": limit, "process": limit, "inside": limit if inside is None else inside,
+    }  # fmt: skip
     with transaction.atomic():
-        rows = rows_of(
-            _CLAIM,
-            [by.pool, by.labels, by.worker_id, list(instant), inline, limit, by.worker_id, seconds],
-        )
+        rows = rows_of(CLAIM_INSTANT if inline else CLAIM_SLOTS, parameters)
         if not inline:
             ring(EXECUTION_STATUS_CHANGED, [row[0] for row in rows])
     return [_claimed(row) for row in rows]
 
 
+def waiting_in_pool(pool: str | None, limit: int) -> list[int]:
+    """Return the oldest executions that wait for a worker of a pool."""
+    return [row[0] for row in rows_of(_WAITING, [pool, limit])]
+
+
+def waiting_beside(by: Claimant, limit: int) -> list[int]:
+    """Return the oldest that wait in a worker's pool, and not for it: others have what they need."""
+    return [row[0] for row in rows_of(_BESIDE, {**_fitness(by), "limit": limit})]
+
+
+def _fitness(by: Claimant) -> dict[str, Any]:
+    return {
+        "pool": by.pool, "labels": by.labels, "runtimes": list(by.runtimes),
+        "requirements": list(by.requirements), "packs": list(by.packs), "suffixes": json.dumps(BY_SUFFIX),
+    }  # fmt: skip
+
+
 def _claimed(row: tuple[Any, ...]) -> Claimed:
+    ref, version, storage_path = row[10:13]
+    folder = None if ref is None else folder_of(ref, version, storage_path)
     return Claimed(
         id=row[0],
         token=row[1],
@@ -108,5 +182,6 @@ def _claimed(row: tuple[Any, ...]) -> Claimed:
         trace_id=row[7],
         attempt=row[8],
         action=None if row[9] is None else json.loads(row[9]),
-        pack_dir=None if row[10] is None else Path(row[10]),
+        pack_dir=folder,
+        lacks=f"{ref} {version}" if folder is None and storage_path is not None else None,
     )

@@ -5,17 +5,17 @@ from typing import Any
 from celery import bootsteps
 
 from attune_project.messaging.consumer import Ticks
-from executions.worker import process
+from executions.worker import ticks
 
 
 class WorkerSlots(bootsteps.StartStopStep):
     requires = (Ticks,)  # so that heartbeats go on while it drains
 
     def start(self, parent: Any) -> None:
-        process.start()
+        ticks.start()
 
     def stop(self, parent: Any) -> None:
-        process.current().stop()
+        ticks.current().stop()
 
     def terminate(self, parent: Any) -> None:
         self.stop(parent)

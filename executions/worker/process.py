@@ -1,31 +1,30 @@
 """One worker process: its row, its heartbeat, its claims."""
 
-import json
 import os
+import signal
 import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 
 import structlog
 from django.conf import settings
-from django.db import connection
 from django.db.models.functions import Now
 
 from attune_project.messaging import steps
 from attune_project.messaging.consuming import consuming
-from attune_project.messaging.publisher import Letter, publisher
-from attune_project.messaging.ticker import every
-from attune_project.messaging.topology import EXECUTION_REQUESTED
 from attune_project.packs.models import Worker, WorkerStatus
 from executions import lifecycle
-from executions.lifecycle import Claimant
-from executions.runners import RUNNERS, Control, RunnerSettings, sweep
+from executions.runners import Control, RunnerSettings
 from executions.runners.builtin.runner import INLINE
-from executions.runners.builtin.ssrf import parse_allowed
+from executions.worker import heart
 from executions.worker.jobs import perform, runner_settings
+from executions.worker.offering import Offering
+from executions.worker.passing import Passing
 from executions.worker.results import store_soon
-from executions.worker.slots import Slots
+from executions.worker.scaling import Bounds, Scaling, load_per_core, resident_mb
+from executions.worker.slots import Room, Slots
 
 log = structlog.get_logger(__name__)
 INLINE_BATCH = 200
@@ -36,17 +35,26 @@ LEASE_MARGIN = 5.0  # an action whose lease can't be renewed is killed this long
 class WorkerProcess:
     """Claims as many scheduled executions as it has free slots, and the instant ones in bulk."""
 
-    def __init__(self, host: RunnerSettings | None = None, slots: int | None = None) -> None:
+    def __init__(
+        self, host: RunnerSettings | None = None, slots: Bounds | None = None, inside: int | None = None
+    ) -> None:
         self._host = host or runner_settings()
-        self.slots = Slots(slots or settings.ATTUNE_WORKER_SLOTS, self._host, self.fill_slots)
+        bounds = slots or Bounds(*settings.ATTUNE_WORKER_SLOTS)
+        self.scaling = Scaling(bounds)
+        room = Room(bounds.least, inside or settings.ATTUNE_WORKER_BUILTIN_SLOTS)
+        self.slots = Slots(room, self._host, self.fill_slots)
+        self.offering = Offering(self._host)
         self.draining = False
         self.cordoned = False
+        self.others = False  # whether another worker of our pool takes messages, too
+        self.leave: Callable[[], object] = _ask_to_stop
         self._ended = False
         self._fill_at = 0.0
         self._pulse = threading.Lock()
         self._mind = threading.Lock()
         self._row = self._register()
-        self._claimant = Claimant(self._row.pk, self._row.pool, json.dumps(self._row.capabilities["labels"]))
+        self._passing = Passing(self._row.pool)
+        self.look_at_offers()
 
     @property
     def worker_id(self) -> int:
@@ -58,21 +66,34 @@ class WorkerProcess:
             name=name,
             pool=settings.ATTUNE_WORKER_POOL or None,
             host=socket.gethostname(),
-            capabilities={
-                "runtimes": sorted(RUNNERS),
-                "labels": settings.ATTUNE_WORKER_LABELS,
-                "slots": self.slots.size,
-            },
+            capabilities=self._capabilities(),
             meta={"pid": os.getpid()},
             last_heartbeat=Now(),
         )
+
+    def _capabilities(self) -> dict[str, object]:
+        bounds, size = self.scaling.bounds, self.slots.size
+        return {
+            **self.offering.capabilities(),
+            "slots": size.process,
+            "slots_min": bounds.least,
+            "slots_max": bounds.most,
+            "builtin_slots": size.inside,
+        }
+
+    def look_at_offers(self) -> bool:
+        """Look again at what this host can run; return whether that has changed."""
+        changed = self.offering.refresh()
+        self._claimant = self.offering.claimant(self.worker_id)
+        return changed
 
     def take(self, limit: int) -> int:
         """Do the step `run`: the instant executions in bulk, then what the free slots can hold.
 
         Returns `limit` when there may be more that this process could do at once.
         """
-        if self.draining:
+        if self.draining or self.cordoned:
+            self._pass_on()
             return 0
         instant = self.run_instant(min(limit, INLINE_BATCH))
         more = instant == min(limit, INLINE_BATCH)
@@ -80,13 +101,7 @@ class WorkerProcess:
             return limit
         slotted = self.fill_slots()
         self._fill_at = time.monotonic() + FILL_SECONDS
-        if not self.slots.free:
-            self.pass_on()
-        if more:
-            return limit
-        if self._is_beside_our_labels():
-            steps.note_full_claim("run")  # it waits for the poll of a worker that has them: no repair
-        return instant + slotted
+        return limit if self._pass_on() or more else instant + slotted
 
     def run_instant(self, limit: int) -> int:
         """Claim and run builtin actions that end at once: one statement to claim, one for the results."""
@@ -94,12 +109,14 @@ class WorkerProcess:
         store_soon([perform(one, Control(), self._host) for one in claimed])
         return len(claimed)
 
-    def run_instant_while_full(self) -> None:
-        """Run what needs no slot, though this process consumes nothing while its slots are taken."""
-        if self.draining or self.slots.free:
+    def work_while_full(self) -> None:
+        """Do what doesn't need the kind of slot that is taken whole: messages may be left to others now."""
+        if self.draining or not self.slots.full:
             return
         while self.run_instant(INLINE_BATCH) == INLINE_BATCH:
             pass
+        if self.slots.free:
+            self.fill_slots()
 
     def fill_slots(self) -> int:
         """Claim for every free slot; return how many executions were started."""
@@ -110,61 +127,70 @@ class WorkerProcess:
         until = time.monotonic() + settings.ATTUNE_LEASE_SECONDS
         try:
             if reserved:
-                claimed = lifecycle.claim(self._claimant, reserved, instant_entrypoints(), inline=False)
+                claimed = lifecycle.claim(
+                    self._claimant, reserved.process, instant_entrypoints(), inline=False,
+                    inside=reserved.inside,
+                )  # fmt: skip
         finally:
             self.slots.fill(reserved, claimed, until)
             self._mind_consuming()
         return len(claimed)
 
     def _mind_consuming(self) -> None:
-        """Consume while there is a free slot. Asked at each change and at each heartbeat, from any thread."""
-        with self._mind:
-            if self.slots.busy < self.slots.size and not self.cordoned:
-                consuming.resume()
-            else:
-                consuming.pause()
+        """Leave messages to others while a kind of slot is taken whole. Asked at each change and at each
+        heartbeat, from any thread.
 
-    def pass_on(self) -> None:
-        """Ring for whoever has a free slot, if there is more to run than this process can take.
-
-        What waits for a slot waits by design, so polls are told that this step is behind.
+        A process that is alone in its pool goes on: nobody else would do what it still can.
         """
-        waiting = self._waiting_ids()
+        with self._mind:
+            if self.cordoned or self.draining or (self.others and self.slots.full):
+                consuming.pause()
+            else:
+                consuming.resume()
+
+    def _pass_on(self) -> bool:
+        """Ring for whoever can run what this process can't, now or at all; return whether this one can now.
+
+        What waits for a slot or for another worker waits by design, so polls are told that this step is
+        behind.
+        """
+        if self.slots.full or self.draining or self.cordoned:
+            waiting = self._passing.waiting()
+        else:
+            waiting = self._passing.beside(self._claimant)
+            if waiting and self.look_at_offers():  # a requirement or a pack that it hadn't seen yet
+                return True
         if waiting:
             steps.note_full_claim("run")
-            publisher().send(Letter(EXECUTION_REQUESTED, waiting, self._row.pool))
+            if self.others:
+                self._passing.on(waiting)
+        return False
 
-    def _is_beside_our_labels(self) -> bool:
-        """Return whether something waits in our pool for labels that we lack: its message came to us."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT EXISTS (SELECT 1 FROM execution WHERE status = 'scheduled'"
-                " AND worker_pool IS NOT DISTINCT FROM %s"
-                " AND NOT COALESCE(worker_selector, '{}') <@ %s::jsonb)",
-                [self._claimant.pool, self._claimant.labels],
-            )
-            return bool(cursor.fetchone()[0])
-
-    def _waiting_ids(self) -> list[int]:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT id FROM execution WHERE status = 'scheduled' AND worker_pool IS NOT DISTINCT FROM %s"
-                " ORDER BY id LIMIT 100",
-                [self._row.pool],
-            )
-            return [row[0] for row in cursor.fetchall()]
+    def adapt(self) -> None:
+        """Have more or fewer process slots, within the bounds of this worker."""
+        if self.scaling.bounds.fixed or self.draining:
+            return
+        size, busy = self.slots.size.process, self.slots.busy.process
+        waiting = busy >= size and bool(self._passing.waiting())
+        wanted = self.scaling.wanted(size, busy, waiting, load_per_core(), time.monotonic())
+        if wanted != size:
+            self.slots.resize(wanted)
+            self.fill_slots()
 
     def heartbeat(self) -> None:
-        """Renew the leases, learn of cancels, and say that this process lives."""
+        """Renew the leases, learn of cancels and of what operators want, and say that this process lives."""
         with self._pulse:
             if self._ended:
                 return
             self._renew()
-            self._beat(WorkerStatus.ACTIVE if self.slots.free else WorkerStatus.BUSY)
-        if not self.draining:
-            self._mind_consuming()
-        if not self.slots.free:
+            self._beat(WorkerStatus.BUSY if self.slots.full else WorkerStatus.ACTIVE)
+        self._mind_memory()
+        self._mind_consuming()
+        if self.slots.full:
             steps.note_full_claim("run")
+        if self.draining and self.slots.idle:
+            log.info("this worker has drained and ends", worker=self._row.name)
+            self.leave()
 
     def _renew(self) -> None:
         """Renew what the slots hold now: what is claimed in the meantime has a fresh lease.
@@ -184,16 +210,25 @@ class WorkerProcess:
         self.slots.fence(min(LEASE_MARGIN, settings.ATTUNE_LEASE_SECONDS / 4))
 
     def _beat(self, status: WorkerStatus) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE worker SET last_heartbeat = clock_timestamp(), status = %s, updated = now(),"
-                " meta = meta || jsonb_build_object('running', %s) WHERE id = %s RETURNING cordoned",
-                [status.value, self.slots.busy, self._row.pk],
-            )
-            row = cursor.fetchone()
-        if row is None:
+        meta = {"running": self.slots.busy.total, **({"draining": True} if self.draining else {})}
+        wish = heart.beat(self.worker_id, status, meta, self._capabilities())
+        if wish is None:
             log.error("this worker's row is gone; it claims nothing", worker=self._row.name)
-        self.cordoned = row is None or bool(row[0])
+        self.cordoned = wish is None or wish.cordoned
+        self.others = wish is not None and wish.others
+        if wish is not None and wish.drain:
+            self.drain("it was asked to")
+
+    def drain(self, reason: str) -> None:
+        """Take nothing more, and end once everything that runs has ended."""
+        if not self.draining:
+            log.info("this worker drains", worker=self._row.name, reason=reason)
+            self.draining = True
+
+    def _mind_memory(self) -> None:
+        most, now = settings.ATTUNE_WORKER_MAX_RSS_MB, resident_mb()
+        if most and now > most:
+            self.drain(f"it uses {now:.0f} MiB of memory, more than ATTUNE_WORKER_MAX_RSS_MB={most:g}")
 
     def stop(self) -> None:
         """Stop claiming, wait for what runs, then kill it and hand it back as a lost worker's."""
@@ -212,46 +247,6 @@ def instant_entrypoints() -> list[str]:
     return sorted(INLINE | {name.removeprefix("core.") for name in INLINE})
 
 
-_process: WorkerProcess | None = None
-
-
-def start() -> WorkerProcess:
-    """Make this process's worker."""
-    global _process  # noqa: PLW0603 (one per process)
-    parse_allowed(tuple(settings.ATTUNE_HTTP_ALLOW))  # a bad entry is refused here, not at each request
-    sweep(None)
-    _process = WorkerProcess()
-    return _process
-
-
-def current() -> WorkerProcess:
-    if _process is None:
-        raise LookupError("this process is not a worker")
-    return _process
-
-
-def take(limit: int) -> int:
-    return current().take(limit)
-
-
-def waits_by_design() -> bool:
-    """No free slot: what is scheduled waits for one."""
-    return _process is None or _process.draining or not _process.slots.free
-
-
-@every(lambda: float(settings.ATTUNE_POLL_SECONDS), services=("worker",), thread="polls")
-def look_for_instant() -> None:
-    if _process is not None and settings.ATTUNE_POLLS:
-        _process.run_instant_while_full()
-
-
-@every(0.5, services=("worker",), thread="fence")
-def fence() -> None:
-    if _process is not None:
-        _process.fence()
-
-
-@every(lambda: float(settings.ATTUNE_HEARTBEAT_SECONDS), services=("worker",), thread="leases")
-def heartbeat() -> None:
-    if _process is not None:
-        _process.heartbeat()
+def _ask_to_stop() -> None:
+    """Stop this process as its supervisor would."""
+    os.kill(os.getpid(), signal.SIGTERM)

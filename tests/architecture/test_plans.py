@@ -37,13 +37,16 @@ def plan_of(statement: str, parameters: object) -> str:
     return plan if isinstance(plan, str) else json.dumps(plan)
 
 
+CLAIM = {
+    **claiming._fitness(claiming.Claimant(1)), "worker": 1, "instants": ["core.echo"], "seconds": 20,
+    "instant": 200, "process": 8, "inside": 32, "limit": 100,
+}  # fmt: skip
 QUERIES = {
     "match": (matching._CLAIM, [500], "event_new_idx", "event"),
     "enforce": (enforcing._CLAIM, [500], "enforcement_owed_idx", "enforcement"),
-    "claim": (
-        claiming._CLAIM, [None, "{}", 1, ["core.echo"], True, 200, 1, 20],
-        "execution_scheduled_idx", "execution",
-    ),
+    "claim": (claiming.CLAIM_INSTANT, CLAIM, "execution_scheduled_idx", "execution"),
+    "claim for slots": (claiming.CLAIM_SLOTS, CLAIM, "execution_scheduled_idx", "execution"),
+    "beside": (claiming._BESIDE, CLAIM, "execution_scheduled_idx", "execution"),
     "admit": (admitting._ADMIT, [200], "execution_requested_idx", "execution"),
     "expire": (losing._EXPIRE, [200], "execution_leased_idx", "execution"),
     "unplaceable": (placing._UNPLACEABLE, [300, 20, 200, "300"], "execution_scheduled_idx", "execution"),

@@ -14,17 +14,19 @@ from executions.runners import RunnerSettings
 from executions.worker import process as worker_process
 from executions.worker import results
 from executions.worker.process import WorkerProcess
+from executions.worker.scaling import Bounds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def worker(db, worker_service):
-    process = WorkerProcess(RunnerSettings(kill_grace=0.2), slots=2)
+    process = WorkerProcess(RunnerSettings(kill_grace=0.2), Bounds(2, 2), inside=2)
     yield process
     process.draining = True  # or a freed slot claims again
     process.slots.stop_all()
     process.slots.wait(60)
+    process.slots.close()
 
 
 @pytest.fixture
@@ -133,11 +135,12 @@ def test_a_slot_whose_claim_fails_lets_its_process_consume_again(worker, request
     said = []
     monkeypatch.setattr(worker_process.consuming, "pause", lambda: said.append("pause"))
     monkeypatch.setattr(worker_process.consuming, "resume", lambda: said.append("resume"))
+    worker.others = True
     request_sleep(2, seconds=0.05)
     worker.fill_slots()
     monkeypatch.setattr(lifecycle, "claim", refusing(OperationalError("away")))
 
-    assert wait_for(lambda: worker.slots.busy == 0)
+    assert wait_for(lambda: not worker.slots.busy)
     assert wait_for(lambda: said[-1:] == ["resume"])
     assert "pause" in said
 

@@ -13,17 +13,19 @@ from executions.requesting import Wanted, request_executions
 from executions.runners import NotAWorker, RunnerSettings
 from executions.worker import jobs
 from executions.worker.process import WorkerProcess
+from executions.worker.scaling import Bounds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def worker(db, worker_service):
-    process = WorkerProcess(RunnerSettings(kill_grace=0.2), slots=2)
+    process = WorkerProcess(RunnerSettings(kill_grace=0.2), Bounds(2, 2), inside=2)
     yield process
     process.draining = True  # or a freed slot claims again
     process.slots.stop_all()
     process.slots.wait(60)
+    process.slots.close()
 
 
 @pytest.fixture
@@ -69,6 +71,7 @@ def test_without_a_free_slot_the_rest_is_rung_for_others_and_is_no_repair(
     worker, request_sleep, fake_publisher
 ):
     ids = request_sleep(4, seconds=60)
+    worker.others = True
     fake_publisher.clear()
     steps._noted.clear()
 
@@ -76,7 +79,7 @@ def test_without_a_free_slot_the_rest_is_rung_for_others_and_is_no_repair(
 
     assert fake_publisher.rung(EXECUTION_REQUESTED) == ids[2:]
     assert steps.is_behind("run", 5)
-    assert worker.slots.free == 0
+    assert worker.slots.full
 
 
 def test_what_needs_no_slot_does_not_wait_for_one(worker, request_sleep, make_action):
@@ -84,7 +87,7 @@ def test_what_needs_no_slot_does_not_wait_for_one(worker, request_sleep, make_ac
     worker.take(500)
     request_executions([Wanted(make_action(), {}, uuid.uuid4())])
 
-    worker.run_instant_while_full()
+    worker.work_while_full()
 
     assert statuses() == ["running", "running", "completed"]
 
@@ -118,7 +121,7 @@ def test_an_action_whose_lease_is_lost_is_stopped_and_its_result_dropped(worker,
 
     worker.heartbeat()
 
-    assert wait_for(lambda: worker.slots.busy == 0)
+    assert wait_for(lambda: not worker.slots.busy)
     assert statuses() == ["running"]
 
 
@@ -134,7 +137,7 @@ def test_a_stopping_worker_waits_then_hands_back(worker, request_sleep, settings
     assert row.status == "running"
     assert row.lease_expires_at <= row.updated or row.lease_expires_at is not None
     assert Worker.objects.get(pk=worker.worker_id).status == "inactive"
-    assert worker.slots.busy == 0
+    assert not worker.slots.busy
 
 
 def test_the_heartbeat_says_whether_slots_are_free(worker, request_sleep):

@@ -40,6 +40,7 @@ class Worker(Row):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
     cordoned_at = models.DateTimeField(null=True, blank=True)
+    drain_requested_at = models.DateTimeField(null=True, blank=True)  # it finishes what it runs, and ends
 
     class Meta(Row.Meta):
         db_table = "worker"

@@ -1,0 +1,65 @@
+"""The worker process of this service: made once, ticked by the clock, asked by the step `run`."""
+
+from django.conf import settings
+
+from attune_project.messaging.ticker import every
+from executions.runners import sweep
+from executions.runners.builtin.ssrf import parse_allowed
+from executions.worker.process import WorkerProcess
+
+FULL_SECONDS = 0.25  # between looks for what a full worker still can do
+_process: WorkerProcess | None = None
+
+
+def start() -> WorkerProcess:
+    """Make this process's worker."""
+    global _process  # noqa: PLW0603 (one per process)
+    parse_allowed(tuple(settings.ATTUNE_HTTP_ALLOW))  # a bad entry is refused here, not at each request
+    sweep(None)
+    _process = WorkerProcess()
+    return _process
+
+
+def current() -> WorkerProcess:
+    if _process is None:
+        raise LookupError("this process is not a worker")
+    return _process
+
+
+def take(limit: int) -> int:
+    return current().take(limit)
+
+
+def waits_by_design() -> bool:
+    """A kind of slot is taken whole: what is scheduled waits for one, and the rest is looked for anyhow."""
+    return _process is None or _process.draining or _process.slots.full
+
+
+@every(FULL_SECONDS, services=("worker",), thread="full")
+def work_while_full() -> None:
+    if _process is not None and settings.ATTUNE_POLLS:
+        _process.work_while_full()
+
+
+@every(FULL_SECONDS, services=("worker",), thread="full")
+def adapt() -> None:
+    if _process is not None:
+        _process.adapt()
+
+
+@every(lambda: float(settings.ATTUNE_POLL_SECONDS), services=("worker",), thread="offers")
+def look_at_offers() -> None:
+    if _process is not None:
+        _process.look_at_offers()
+
+
+@every(0.5, services=("worker",), thread="fence")
+def fence() -> None:
+    if _process is not None:
+        _process.fence()
+
+
+@every(lambda: float(settings.ATTUNE_HEARTBEAT_SECONDS), services=("worker",), thread="leases")
+def heartbeat() -> None:
+    if _process is not None:
+        _process.heartbeat()
