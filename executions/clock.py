@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from attune_project.messaging.ticker import every
 from executions import lifecycle
+from executions.policies import groups
 
 BATCH = 200
+IDLE_SECONDS = 3600.0  # after which the row of an unused policy group goes
 # After an outage workers get this long to renew their leases and to store what ended meanwhile.
 GRACE_SECONDS = 5.0
 
@@ -45,11 +47,34 @@ def admit_due() -> None:
     _drain(lifecycle.admit)
 
 
+@every(0.5, services=("executor",), thread="policies")
+def admit_by_policies() -> None:
+    """Let in what waits for policies and may start by now; end what has waited for too long."""
+    _drain(lifecycle.reassign)
+    _drain(lifecycle.join_queues)
+    _drain(lifecycle.expire_waiting)
+    while lifecycle.admit_waiting():
+        pass
+
+
+@every(60, services=("executor",), thread="policies")
+def forget_idle_groups() -> None:
+    with transaction.atomic():
+        groups.drop_idle(IDLE_SECONDS, BATCH)
+
+
 @every(0.5, services=("executor",), thread="clock")
 def expire_leases() -> None:
     """Take back what lost workers ran, once it is sure that they could have renewed their leases."""
     if _look() >= GRACE_SECONDS:
         _drain(lifecycle.expire)
+
+
+@every(5, services=("executor",), thread="clock")
+def explain_waiting() -> None:
+    """Say what waits for which worker, once it is sure that the workers could have shown themselves."""
+    if _look() >= GRACE_SECONDS:
+        _drain(lifecycle.explain_waiting)
 
 
 @every(5, services=("executor",), thread="clock")
@@ -66,5 +91,5 @@ def _look() -> float:
 
 
 def _drain(step: Callable[[int], int]) -> None:
-    while step(BATCH) == BATCH:
+    while step(BATCH) >= BATCH:
         pass

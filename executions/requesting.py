@@ -2,16 +2,20 @@
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import structlog
 from django.db import connection, transaction
 
 from attune_project.language import schemas
-from executions.lifecycle import announce
+from executions.lifecycle import announce, enqueue
+from executions.lifecycle.announcing import rows_of
 from executions.models import Action, Status
+from executions.policies import groups, table
+from executions.policies.queues import Queue, queue_of
+from executions.policies.table import Table
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +44,7 @@ class Wanted:
     worker_pool: str | None = None
     worker_selector: Mapping[str, Any] | None = None
     rerun_of: Rerun | None = None
+    priority: int = 0  # among those that wait for the same slots: higher first
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Admission:
     config: dict[str, Any]
     result: dict[str, Any] | None = None
     reason: str | None = field(default=None)
+    queue: Queue | None = None
 
 
 def admit(wanted: Wanted) -> Admission:
@@ -92,30 +98,34 @@ WITH input AS MATERIALIZED (
     SELECT nextval(pg_get_serial_sequence('execution', 'id')) AS id, rows.*
     FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::jsonb[], %s::jsonb[],
                 %s::bigint[], %s::text[], %s::text[], %s::jsonb[], %s::jsonb[], %s::text[], %s::jsonb[],
-                %s::jsonb[], %s::jsonb[], %s::int[], %s::uuid[], %s::bigint[], %s::text[])
+                %s::jsonb[], %s::jsonb[], %s::int[], %s::uuid[], %s::bigint[], %s::text[],
+                %s::int[], %s::bigint[], %s::text[])
          WITH ORDINALITY AS rows(source_key, rule_ref, trigger_ref, action_id, action_ref, config, env_vars,
                                  executor_id, status, status_reason, result, permission_set_refs, worker_pool,
                                  worker_selector, worker_tolerations, worker_affinity, max_retries, trace_id,
-                                 original_execution_id, rerun_reason, place)
+                                 original_execution_id, rerun_reason, priority, policy_id, policy_group,
+                                 place)
+    WHERE (SELECT stamp FROM policy_stamp WHERE id = 1) IS NOT DISTINCT FROM %s::uuid
 ), stored AS (
     INSERT INTO execution (id, source_key, rule_ref, trigger_ref, action_id, action_ref, config, env_vars,
                            executor_id, status, status_reason, result, permission_set_refs, worker_pool,
                            worker_selector, worker_tolerations, worker_affinity, max_retries, trace_id,
-                           original_execution_id, rerun_reason, retry_reason, created, updated,
-                           scheduled_at, finished_at)
+                           original_execution_id, rerun_reason, priority, policy_id, policy_group,
+                           retry_reason, created, updated, scheduled_at, queued_at, finished_at)
     SELECT id, source_key, rule_ref, trigger_ref, action_id, action_ref, config, env_vars,
            executor_id, status, status_reason, result,
            ARRAY(SELECT jsonb_array_elements_text(permission_set_refs)), worker_pool,
            worker_selector, worker_tolerations, worker_affinity, max_retries, trace_id,
-           original_execution_id, rerun_reason,
+           original_execution_id, rerun_reason, priority, policy_id, policy_group,
            CASE WHEN original_execution_id IS NOT NULL THEN 'manual_retry' END,
            moment, moment, CASE WHEN status = 'scheduled' THEN moment END,
+           CASE WHEN status = 'requested' THEN moment END,
            CASE WHEN status = 'failed' THEN moment END
     FROM input, clock_timestamp() AS moment ORDER BY place
     ON CONFLICT ON CONSTRAINT execution_source_key_key DO NOTHING
-    RETURNING id, status, worker_pool
+    RETURNING id, status, worker_pool, policy_id
 )
-SELECT input.id, stored.status, stored.worker_pool, input.source_key
+SELECT input.id, stored.status, stored.worker_pool, stored.policy_id, input.source_key
 FROM input LEFT JOIN stored ON stored.id = input.id ORDER BY input.place
 """
 
@@ -123,17 +133,52 @@ FROM input LEFT JOIN stored ON stored.id = input.id ORDER BY input.place
 def request_executions(wanted: Sequence[Wanted]) -> list[int]:
     """Make many executions in one statement and ring for them; return their ids in order.
 
-    One whose `source_key` exists already is not made again: the id is that of the first.
+    One whose `source_key` exists already is not made again: the id is that of the first. Those that no
+    policy concerns are scheduled in that statement; the others stand in its queues, and start, wait or end
+    `cancelled` in the same transaction. Nothing is made by policies that have changed meanwhile.
     """
     if not wanted:
         return []
-    columns = list(zip(*(_columns(one) for one in wanted), strict=True))
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_INSERT, [list(column) for column in columns])
-        rows = cursor.fetchall()
-        announce([(row_id, status, pool) for row_id, status, pool, _ in rows if status is not None])
-        first = _first_ids([key for _, status, _, key in rows if status is None])
-    return [row_id if status is not None else first[key] for row_id, status, _, key in rows]
+    admissions = [admit(one) for one in wanted]
+    ids = _make(wanted, admissions, table.cached())
+    while ids is None:
+        ids = _make(wanted, admissions, table.current())
+    return ids
+
+
+def _make(wanted: Sequence[Wanted], admissions: Sequence[Admission], known: Table) -> list[int] | None:
+    """Make executions by these policies; None, and none is made, when they aren't those of now."""
+    admitted = [_queued(*pair, known) for pair in zip(wanted, admissions, strict=True)]
+    columns = list(zip(*(_columns(*pair) for pair in zip(wanted, admitted, strict=True)), strict=True))
+    queues = {one.queue for one in admitted if one.queue is not None}
+    with transaction.atomic():
+        locked = _lock(queues)
+        rows = rows_of(_INSERT, [*(list(column) for column in columns), known.stamp])
+        if not rows:
+            return None
+        made = [row[:4] for row in rows if row[1] is not None]
+        if locked:
+            made = enqueue(locked, made, trim=any(queue.policy.may_trim for queue in queues))
+        announce(made)
+        first = _first_ids([key for _, status, _, _, key in rows if status is None])
+    return [row_id if status is not None else first[key] for row_id, status, _, _, key in rows]
+
+
+def _queued(wanted: Wanted, admission: Admission, known: Table) -> Admission:
+    """Return the admission as the policies have it: one that they concern first stands in a queue."""
+    if not known.by_id or admission.status != Status.SCHEDULED:
+        return admission
+    queue = queue_of(known, wanted.action.ref, admission.config, wanted.action.param_schema)
+    if queue is None:
+        return admission
+    return replace(admission, status=Status.REQUESTED, reason=queue.reason, queue=queue)
+
+
+def _lock(queues: Collection[Queue]) -> list[int]:
+    if not queues:
+        return []
+    groups.hold_off_changes()
+    return groups.lock_groups({(queue.policy.id, queue.key) for queue in queues})
 
 
 def _first_ids(keys: list[str]) -> dict[str, int]:
@@ -144,9 +189,8 @@ def _first_ids(keys: list[str]) -> dict[str, int]:
         return dict(cursor.fetchall())
 
 
-def _columns(wanted: Wanted) -> tuple[Any, ...]:
-    action = wanted.action
-    admission = admit(wanted)
+def _columns(wanted: Wanted, admission: Admission) -> tuple[Any, ...]:
+    action, queue = wanted.action, admission.queue
     selector = wanted.worker_selector if wanted.worker_selector is not None else action.worker_selector
     return (
         wanted.source_key,
@@ -169,4 +213,7 @@ def _columns(wanted: Wanted) -> tuple[Any, ...]:
         str(wanted.trace_id),
         wanted.rerun_of and wanted.rerun_of.original_id,
         wanted.rerun_of and wanted.rerun_of.reason,
+        wanted.priority,
+        queue and queue.policy.id,
+        queue and queue.key,
     )

@@ -302,6 +302,10 @@ class Migration(migrations.Migration):
             model_name='execution',
             index=models.Index(condition=models.Q(('policy__isnull', False), ('queued_at__isnull', True), ('status', 'requested')), fields=['due_at'], name='execution_joining_idx'),
         ),
+        migrations.AddIndex(
+            model_name='execution',
+            index=models.Index(condition=models.Q(('policy__isnull', False), ('status', 'requested')), fields=['id'], name='execution_held_back_idx'),
+        ),
         migrations.RemoveIndex(
             model_name='execution',
             name='execution_requested_idx',

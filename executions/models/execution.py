@@ -123,6 +123,12 @@ class Execution(Row):
                 condition=Q(status="requested", policy__isnull=True),
                 name="execution_requested_idx",
             ),
+            # what is looked through again after a change of policies: ORDER BY id
+            models.Index(
+                fields=["id"],
+                condition=Q(status="requested", policy__isnull=False),
+                name="execution_held_back_idx",
+            ),
             # what falls due and then joins its policy's queue: retries
             models.Index(
                 fields=["due_at"],

@@ -1,0 +1,1 @@
+"""Policies: who may start now, who waits, and where each waiting execution stands."""
