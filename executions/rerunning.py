@@ -5,12 +5,12 @@ from typing import Any
 
 from attune_project.identity.models import Identity
 from attune_project.identity.rbac import require
-from attune_project.identity.references import require_lendable
 from attune_project.language.redaction import unredacted
 from attune_project.rest.errors import Conflict
 from attune_project.rest.trace import current_trace_id
 from executions.models import Action, Execution
 from executions.requesting import Rerun, Wanted, request_executions
+from executions.starting import require_start
 
 
 def rerun(
@@ -25,8 +25,7 @@ def rerun(
     action = Action.objects.select_related("pack").filter(ref=original.action_ref).first()
     if action is None:
         raise Conflict(f"Action {original.action_ref} does not exist any more.")
-    require(by, "actions", "execute", action)
-    require_lendable(by, original.permission_set_refs, "permission_set_refs")
+    require_start(by, action, original.permission_set_refs)
     given = original.config if parameters is None else _given(original, by, parameters)
     wanted = Wanted(
         action=action,

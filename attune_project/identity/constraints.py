@@ -13,6 +13,7 @@ from django.db.models.lookups import Exact
 from .grants import Grant
 from .models import Identity
 from .resources import Columns
+from .runs import with_descendants
 
 NOBODY = 0  # no identity has this id; it stands for "no owner"
 EVERY_ROW = Q(pk__isnull=False)
@@ -28,9 +29,9 @@ class Constraint:
 
 def condition_of(grant: Grant, columns: Columns, identity: Identity) -> Q | None:
     """Return the grant's rows as SQL; None when it has none."""
-    parts = [_owner_condition(grant.owner, columns, identity)]
+    parts = [_owner_condition(grant.owner, columns, identity), _scope_condition(grant, columns, identity)]
     for name, value in grant.constraints.items():
-        if name != "owner":
+        if name in CONSTRAINTS:
             parts.append(CONSTRAINTS[name].condition(value, columns))
     present = [part for part in parts if part is not None]
     return reduce(and_, present) if len(present) == len(parts) else None
@@ -38,10 +39,14 @@ def condition_of(grant: Grant, columns: Columns, identity: Identity) -> Q | None
 
 def fits(grant: Grant, columns: Columns, identity: Identity, row: Model) -> bool:
     """Judge one row in Python; a related pack should be selected with it, or costs a query each."""
-    return _owner_fits(grant.owner, columns, identity, row) and all(
-        CONSTRAINTS[name].fits(value, columns, row)
-        for name, value in grant.constraints.items()
-        if name != "owner"
+    return (
+        _owner_fits(grant.owner, columns, identity, row)
+        and _scope_fits(grant, columns, identity, row)
+        and all(
+            CONSTRAINTS[name].fits(value, columns, row)
+            for name, value in grant.constraints.items()
+            if name in CONSTRAINTS
+        )
     )
 
 
@@ -71,6 +76,27 @@ def _owner_fits(wanted: str | None, columns: Columns, identity: Identity, row: M
         return wanted != "self"
     owners = [owner for path in columns.owners if (owner := _value(row, path)) is not None]
     return (owners[0] if owners else NOBODY) in _owner_ids(wanted, identity)
+
+
+def _scope_ids(scope: str, identity: Identity) -> list[int]:
+    if identity.run is None:
+        return []
+    own = identity.run.execution_id
+    return [own] if scope == "self" else with_descendants(own)
+
+
+def _scope_condition(grant: Grant, columns: Columns, identity: Identity) -> Q | None:
+    if grant.scope == "any":
+        return EVERY_ROW
+    return Q(**{f"{columns.execution}__in": _scope_ids(grant.scope, identity)}) if columns.execution else None
+
+
+def _scope_fits(grant: Grant, columns: Columns, identity: Identity, row: Model) -> bool:
+    if grant.scope == "any":
+        return True
+    return columns.execution is not None and _value(row, columns.execution) in _scope_ids(
+        grant.scope, identity
+    )
 
 
 def _pack_condition(refs: list[str], columns: Columns) -> Q | None:
@@ -115,6 +141,7 @@ def _value(row: Any, path: str) -> Any:
     return row
 
 
+# What hangs on who asks, the owner and the execution's scope, is judged above.
 CONSTRAINTS = {
     "ids": Constraint(lambda ids, columns: Q(pk__in=ids), lambda ids, columns, row: row.pk in ids),
     "refs": _member_of("ref"),

@@ -34,9 +34,9 @@ def within_reach(caller: Caller, identity: Identity) -> bool:
 
     Whoever sets a password, or freezes who could stop them, has the other's rights.
     """
-    if not isinstance(caller, Identity) or (identity.is_superuser and not caller.is_superuser):
+    if not isinstance(caller, Identity) or (identity.is_superuser and not caller.has_every_right):
         return False
-    return caller.pk == identity.pk or holds(caller, grants_of(identity))
+    return (caller.pk == identity.pk and caller.run is None) or holds(caller, grants_of(identity))
 
 
 def require_within_reach(caller: Caller, identity: Identity, action: str) -> None:

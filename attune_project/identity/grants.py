@@ -20,7 +20,9 @@ CONSTRAINTS = {
     "owner": str,
     "owner_types": list,
     "standard": bool,
+    "execution_scope": str,
 }
+SCOPES = ("self", "descendants", "any")
 OWNERS = ("self", "none", "any")
 
 
@@ -41,6 +43,11 @@ class Grant:
         """Whose rows: `self`, `none`, `any`; None means the caller's and nobody's."""
         return self.constraints.get("owner")
 
+    @property
+    def scope(self) -> str:
+        """Whose executions: of a run's token `self` is its own, `descendants` are those below it, too."""
+        return str(self.constraints.get("execution_scope", "any"))
+
 
 def _constraint_problems(name: str, value: Any) -> list[str]:
     kind = CONSTRAINTS.get(name)
@@ -50,6 +57,8 @@ def _constraint_problems(name: str, value: Any) -> list[str]:
         return [f"{name}: expected {'a list with members' if kind is list else kind.__name__}"]
     if name == "owner" and value not in OWNERS:
         return [f"owner: expected one of {', '.join(OWNERS)}"]
+    if name == "execution_scope" and value not in SCOPES:
+        return [f"execution_scope: expected one of {', '.join(SCOPES)}"]
     return _member_problems(name, value) if isinstance(value, list) else []
 
 

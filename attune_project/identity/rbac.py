@@ -21,6 +21,7 @@ from .constraints import condition_of, fits, is_unbounded
 from .grants import BASE_GRANTS, Grant, readable
 from .models import Identity, IdentityRoleAssignment, PermissionSet
 from .resources import columns_of
+from .runs import Run
 
 if TYPE_CHECKING:  # views load this module by the names in settings, before they are complete
     from rest_framework.views import APIView
@@ -38,24 +39,42 @@ VIEW_ACTIONS = {
 
 
 def grants_of(identity: Identity) -> tuple[Grant, ...]:
-    """Return the identity's grants (direct sets, sets of its roles, everybody's), read once per request."""
+    """Return the grants of a request, read once for it: the identity's, or those lent to the run it is of."""
     cached: tuple[Grant, ...] | None = identity.__dict__.get("_grants")
     if cached is None:
-        roles = IdentityRoleAssignment.objects.filter(identity=identity).values("role")
-        sets = PermissionSet.objects.filter(
-            Q(assignments__identity=identity) | Q(roles__role__in=roles)
-        ).distinct()
-        own = [grant for raw in sets.order_by().values_list("grants", flat=True) for grant in readable(raw)]
-        cached = (*BASE_GRANTS, *own)
+        cached = _own_grants(identity) if identity.run is None else _lent_grants(identity, identity.run)
         identity.__dict__["_grants"] = cached
     return cached
+
+
+def _own_grants(identity: Identity) -> tuple[Grant, ...]:
+    """Return the grants of its direct sets, of the sets of its roles, and everybody's."""
+    roles = IdentityRoleAssignment.objects.filter(identity=identity).values("role")
+    sets = PermissionSet.objects.filter(
+        Q(assignments__identity=identity) | Q(roles__role__in=roles)
+    ).distinct()
+    own = [grant for raw in sets.order_by().values_list("grants", flat=True) for grant in readable(raw)]
+    return (*BASE_GRANTS, *own)
+
+
+def _lent_grants(identity: Identity, run: Run) -> tuple[Grant, ...]:
+    """Return what the run was lent, as far as the identity could still lend it: nothing comes by itself."""
+    return tuple(grant for grants in lendable(identity, run.permission_set_refs).values() for grant in grants)
+
+
+def lendable(identity: Identity, refs: Iterable[str]) -> dict[str, list[Grant]]:
+    """Return the grants, by ref, of those permission sets that the identity itself holds."""
+    sets = PermissionSet.objects.filter(ref__in=list(refs)).order_by("ref").values_list("ref", "grants")
+    named = {ref: readable(raw) for ref, raw in sets}
+    own = () if identity.is_superuser or not named else _own_grants(identity)
+    return {ref: grants for ref, grants in named.items() if identity.is_superuser or _all_within(own, grants)}
 
 
 def allowed(identity: Caller, resource: str, action: str, row: Model | None = None) -> bool:
     """Tell whether the identity may do this to the row; without a row, to any row at all."""
     if not isinstance(identity, Identity) or identity.frozen:
         return False
-    if identity.is_superuser:
+    if identity.has_every_right:
         return True
     grants = [grant for grant in grants_of(identity) if grant.covers(resource, action)]
     if row is None:
@@ -67,10 +86,12 @@ def holds(identity: Caller, grants: Iterable[Grant]) -> bool:
     """Tell whether the identity could give these grants away: no one hands out more than they have."""
     if not isinstance(identity, Identity) or identity.frozen:
         return False
-    return identity.is_superuser or all(
-        any(_contains(own, grant, action) for own in grants_of(identity))
-        for grant in grants
-        for action in grant.actions
+    return identity.has_every_right or _all_within(grants_of(identity), grants)
+
+
+def _all_within(own: Iterable[Grant], grants: Iterable[Grant]) -> bool:
+    return all(
+        any(_contains(one, grant, action) for one in own) for grant in grants for action in grant.actions
     )
 
 
@@ -84,7 +105,7 @@ def visible(identity: Caller, resource: str, queryset: QuerySet[M], action: str 
     """Return the rows of the queryset that the identity may read (or `action`)."""
     if not isinstance(identity, Identity) or identity.frozen:
         return queryset.none()
-    if identity.is_superuser:
+    if identity.has_every_right:
         return queryset
     grants = [grant for grant in grants_of(identity) if grant.covers(resource, action)]
     columns = columns_of(resource)

@@ -9,7 +9,7 @@ class Columns:
 
     `ref` is the ref that `refs` names. `pack` is the ref of the pack; where a row only has the ref of what it
     is about (`core.echo`), `pack_of` names that column. `owners` are tried in turn; the first that is set
-    counts.
+    counts. `execution` is the id of the execution that the row is, or belongs to.
     """
 
     ref: str | None = None
@@ -18,6 +18,7 @@ class Columns:
     owners: tuple[str, ...] = ()
     standard: str | None = None
     owner_type: str | None = None
+    execution: str | None = None
 
 
 IN_PACK = Columns(ref="ref", pack="pack_ref", owners=("pack__owner_id",), standard="pack__is_standard")
@@ -37,7 +38,7 @@ COLUMNS: dict[str, Columns] = {
         owners=("owner_identity_id", "pack__owner_id"),
         standard="pack__is_standard",
     ),
-    "executions": Columns(ref="action_ref", pack_of="action_ref", owners=("executor_id",)),
+    "executions": Columns(ref="action_ref", pack_of="action_ref", owners=("executor_id",), execution="id"),
     "events": Columns(ref="trigger_ref", pack_of="trigger_ref"),
     "enforcements": Columns(ref="rule_ref", pack_of="rule_ref"),
     "keys": Columns(ref="ref", owners=("owner_identity_id",), owner_type="owner_type"),

@@ -56,7 +56,7 @@ class EffectivePermission(serializers.Serializer[Any]):
 class Me(RowSerializer):
     auth_provider = serializers.SerializerMethodField()
     is_local = serializers.SerializerMethodField()
-    can_change_password = serializers.BooleanField(source="has_usable_password", read_only=True)
+    can_change_password = serializers.SerializerMethodField()
     effective_permissions = serializers.SerializerMethodField()
     assigned_permission_set_refs = serializers.SerializerMethodField()
 
@@ -74,10 +74,18 @@ class Me(RowSerializer):
         )
 
     def get_auth_provider(self, identity: Identity) -> str:
-        return "local"
+        return "local" if identity.run is None else "execution"
 
     def get_is_local(self, identity: Identity) -> bool:
-        return True
+        return identity.run is None
+
+    def get_can_change_password(self, identity: Identity) -> bool:
+        return identity.run is None and identity.has_usable_password()
+
+    def to_representation(self, identity: Identity) -> dict[str, Any]:
+        """Name the execution whose token was sent; a person's has none."""
+        shown: dict[str, Any] = super().to_representation(identity)
+        return {**shown, "execution": identity.run.execution_id} if identity.run else shown
 
     @extend_schema_field(EffectivePermission(many=True))
     def get_effective_permissions(self, identity: Identity) -> list[dict[str, Any]]:
@@ -85,6 +93,8 @@ class Me(RowSerializer):
 
     @extend_schema_field({"type": "array", "items": {"type": "string"}})
     def get_assigned_permission_set_refs(self, identity: Identity) -> list[str]:
+        if identity.run:
+            return sorted(identity.run.permission_set_refs)
         sets = PermissionSet.objects.filter(assignments__identity=identity)
         return list(sets.order_by("ref").values_list("ref", flat=True))
 

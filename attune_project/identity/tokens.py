@@ -1,7 +1,7 @@
-"""Tokens: JWT HS256 with the contract's claims; refresh tokens rotate."""
+"""Tokens: JWT HS256 with the contract's claims; refresh tokens rotate, a run's token ends with it."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,11 +11,13 @@ from django.db.models import F
 from django.db.models.functions import Coalesce, Now
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
-from rest_framework_simplejwt.tokens import Token
+from rest_framework_simplejwt.tokens import Token, UntypedToken
 
 from attune_project.rest.errors import TokenExpired
 
 from .models import Identity, RefreshToken
+from .rbac import lendable
+from .runs import Run, is_on, run_of
 
 # Its holder may not have got the answer to the first use; longer would let a thief use it too.
 ROTATION_GRACE = timedelta(seconds=60)
@@ -30,6 +32,11 @@ class AccessJwt(Token):
 class RefreshJwt(Token):
     token_type = "refresh"  # noqa: S105
     lifetime = settings.REFRESH_TOKEN_LIFETIME
+
+
+class ExecutionJwt(Token):
+    token_type = "execution"  # noqa: S105
+    lifetime = timedelta(0)  # said by who issues it: the limit of the run, and a minute
 
 
 @dataclass(frozen=True)
@@ -63,12 +70,43 @@ def issue_pair(identity: Identity) -> TokenPair:
     return TokenPair(issue_access(identity), str(refresh), identity)
 
 
+def issue_execution(identity_id: int, run: Run, seconds: float) -> str | None:
+    """Give a run its token for so many seconds; None when nothing could be lent to it.
+
+    Of the permission sets that the run names, those are left out that the identity lacks by now.
+    """
+    identity = Identity.objects.filter(pk=identity_id, frozen=False).first()
+    lent = lendable(identity, run.permission_set_refs) if identity else {}
+    if identity is None or not lent:
+        return None
+    token = _claims(ExecutionJwt(), identity)
+    token.set_exp(lifetime=timedelta(seconds=seconds))
+    token["scope"] = "execution"
+    token["metadata"] = replace(run, permission_set_refs=tuple(lent)).as_metadata()
+    return str(token)
+
+
 def bearer(text: str) -> Identity:
-    """Return whose access token this is; raise 401. Frozen and deleted identities fail at once."""
-    identity = Identity.objects.filter(pk=_subject(_read(AccessJwt, text)), frozen=False).first()
+    """Return whose access token, or whose run's token this is; raise 401.
+
+    Frozen and deleted identities fail at once, and so does the token of a run that isn't on.
+    """
+    claims = _read(UntypedToken, text)
+    identity = Identity.objects.filter(pk=_subject(claims), frozen=False).first()
     if identity is None:
         raise _refused()
+    if claims.get("token_type") == ExecutionJwt.token_type:
+        identity.run = _running(claims)
+    elif claims.get("token_type") != AccessJwt.token_type:
+        raise _refused()
     return identity
+
+
+def _running(claims: Token) -> Run:
+    run = run_of(claims.get("metadata"))
+    if run is None or not is_on(run):
+        raise _refused()
+    return run
 
 
 def rotate(text: str) -> TokenPair:

@@ -66,6 +66,8 @@ class MeView(View):
     @extend_schema(request=MyChanges, responses=Me, operation_id="auth_me_update")
     def put(self, request: Request) -> Response:
         assert isinstance(request.user, Identity)
+        if request.user.run is not None:
+            raise PermissionDenied("Permission denied: identities:update")
         changes = put_changes(as_map(request.data), writable_nulls(MyChanges()))
         body = MyChanges(request.user, data=changes, partial=True)
         body.is_valid(raise_exception=True)

@@ -8,8 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from attune_project.identity.models import Identity
-from attune_project.identity.rbac import require
-from attune_project.identity.references import VisibleRef, require_lendable
+from attune_project.identity.references import VisibleRef
 from attune_project.rest.serializers import Map, Text
 from attune_project.rest.trace import current_trace_id
 from attune_project.rest.views import View, answer
@@ -17,6 +16,7 @@ from executions.api.fields import PoolName
 from executions.api.shapes import JOINED, ExecutionDetail
 from executions.models import Action, Execution
 from executions.requesting import Wanted, request_executions
+from executions.starting import require_start
 
 
 class Wish(serializers.Serializer[Any]):
@@ -48,9 +48,8 @@ class ExecuteView(View):
 
 def wanted(values: dict[str, Any], caller: Identity) -> Wanted:
     """Return what is to be made, once the caller may run the action with these rights."""
-    require(caller, "actions", "execute", values["action_ref"])
     lent = values.get("permission_set_refs") or []
-    require_lendable(caller, lent, "permission_set_refs")
+    require_start(caller, values["action_ref"], lent)
     return Wanted(
         action=values["action_ref"],
         parameters=values.get("parameters") or {},

@@ -12,6 +12,7 @@ from rest_framework.exceptions import APIException, PermissionDenied, Validation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from attune_project.identity.models import Identity
 from attune_project.identity.rbac import Caller, require
 from attune_project.rest.errors import body_of
 from attune_project.rest.filters import Ids, RowFilters, Texts
@@ -146,6 +147,7 @@ def event_of(body: Any, caller: Caller) -> NewEvent:
     serializer.is_valid(raise_exception=True)
     values: dict[str, Any] = serializer.validated_data
     require(caller, "events", "create", Event(trigger_ref=values["trigger_ref"]))
+    refuse_foreign(caller, values["trigger_ref"])
     return NewEvent(
         values["trigger_ref"],
         payload=values.get("payload"),
@@ -154,6 +156,13 @@ def event_of(body: Any, caller: Caller) -> NewEvent:
         dedup_key=values.get("dedup_key"),
         trace_id=current_trace_id(),
     )
+
+
+def refuse_foreign(caller: Caller, trigger_ref: str) -> None:
+    """Let a run report events of its own triggers only: those of its action's pack."""
+    run = caller.run if isinstance(caller, Identity) else None
+    if run and trigger_ref.partition(".")[0] != run.pack_ref:
+        raise PermissionDenied("Permission denied: events:create")
 
 
 def event_or_refusal(body: Any, caller: Caller) -> NewEvent | APIException:

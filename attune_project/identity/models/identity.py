@@ -6,6 +6,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.db.models import Q
 
+from attune_project.identity.runs import Run
 from attune_project.rows import Row
 
 
@@ -43,6 +44,9 @@ class Identity(Row, AbstractBaseUser):
     is_staff = models.BooleanField("may open the admin", default=False)
     is_superuser = models.BooleanField("has every right", default=False)
 
+    # The run whose token a request came with: it has the rights that the run was lent, not the identity's.
+    run: Run | None = None
+
     objects: ClassVar[IdentityManager] = IdentityManager()
 
     USERNAME_FIELD = "login"
@@ -55,6 +59,10 @@ class Identity(Row, AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.login
+
+    @property
+    def has_every_right(self) -> bool:
+        return self.is_superuser and self.run is None
 
     def set_unusable_password(self) -> None:
         """Leave the identity without a password login."""
@@ -74,7 +82,7 @@ class Identity(Row, AbstractBaseUser):
 
     def has_perm(self, perm: str, obj: object = None) -> bool:
         """Answer for pages that know only Django's permissions: those are the first administrator's."""
-        return self.is_superuser and not self.frozen
+        return self.has_every_right and not self.frozen
 
     def has_perms(self, perm_list: list[str], obj: object = None) -> bool:
         return self.has_perm("", obj)
