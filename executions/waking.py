@@ -2,7 +2,8 @@
 
 from django.db import connection
 
-CHANNEL = "attune_execution"
+CHANNEL = "attune_execution"  # executions changed
+LOG_CHANNEL = "attune_log"  # executions wrote something
 IDS_PER_NOTIFY = 400  # a payload may have 8,000 bytes
 
 

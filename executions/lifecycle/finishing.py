@@ -8,8 +8,10 @@ from typing import Any
 
 from django.db import transaction
 
+from executions import log_chunks
 from executions.lifecycle.announcing import announce, rows_of
 from executions.lifecycle.freeing import free_slots
+from executions.log_chunks import NOTHING_LEFT, Rest
 
 
 @dataclass(frozen=True)
@@ -21,15 +23,25 @@ class Ended:
     status: str
     result: dict[str, Any]
     again: bool = True  # whether the action's `retry_on` wants another attempt, if this one failed
+    rest: Rest = NOTHING_LEFT
 
 
 # Who was asked to stop never goes back to be tried again.
 _AGAIN = """(x.status = 'running' AND e.again AND e.status IN ('failed', 'timeout')
     AND x.retry_count < COALESCE(x.max_retries, 0))"""
 _FINISH = """
-WITH ended AS (
-    SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::jsonb[], %s::bool[])
-         AS ended(id, token, status, result, again)
+WITH given AS (
+    SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::jsonb[], %s::bool[], %s::int[], %s::text[])
+         AS given(id, token, status, result, again, attempt, in_log)
+), ended AS MATERIALIZED (
+    SELECT g.id, g.token, g.status, g.again, CASE WHEN g.in_log = '' THEN g.result ELSE g.result || COALESCE((
+        SELECT jsonb_object_agg(log.stream, log.text) FROM (
+            SELECT c.stream, convert_from(string_agg(c.content, ''::bytea ORDER BY c.start), 'UTF8') AS text
+            FROM log_chunk c
+            WHERE c.execution_id = g.id AND c.attempt = g.attempt
+              AND c.stream = ANY(string_to_array(g.in_log, ','))
+            GROUP BY c.stream) log), '{}') END AS result
+    FROM given g
 ), done AS (
     UPDATE execution x
     SET status = CASE WHEN again.yes THEN 'requested' WHEN x.status = 'canceling' THEN 'cancelled'
@@ -78,8 +90,11 @@ def finish(ended: Sequence[Ended]) -> list[int]:
         [end.status for end in ended],
         [json.dumps(end.result) for end in ended],
         [end.again for end in ended],
+        [end.rest.attempt for end in ended],
+        [",".join(end.rest.in_log) for end in ended],
     ]
     with transaction.atomic():
+        log_chunks.store([piece for end in ended for piece in end.rest.pieces])
         changed = rows_of(_FINISH, columns)
         free_slots(changed)
         announce(changed)

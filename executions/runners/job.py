@@ -67,6 +67,7 @@ class Control:
         self.until = until
         self.listener = listener
         self.keeps_output = False
+        self._over = False
         self._permit: Permit | None = None
 
     def extend(self, until: float) -> None:
@@ -82,9 +83,15 @@ class Control:
 
     def stop(self, reason: StopReason) -> None:
         """Ask the job to end. The first reason stays; safe from any thread."""
+        if self._over:
+            return
         if self.reason is None:
             self.reason = reason
         self.cancelled.set()
+
+    def over(self) -> None:
+        """The job has ended by itself: what is asked of it from now on changes nothing."""
+        self._over = True
 
 
 def base_python() -> str:
@@ -104,6 +111,7 @@ class RunnerSettings:
     path: str = STANDARD_PATH
     python: str = field(default_factory=base_python)  # runs core.python, or what its environments are made of
     node: str = "node"  # a path, or a name that is looked up on `path`
+    result_limit: int = 32 * 1024 * 1024  # bytes of data that a result may hold
     kill_grace: float = 5.0  # seconds between SIGTERM and SIGKILL
 
 

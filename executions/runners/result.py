@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +18,7 @@ from executions.runners.transcript import last_line, transcribe
 End = Literal["exited", "timeout", "cancelled"]
 
 ERROR_LENGTH = 2000
+_EXPONENT = re.compile(r"\de[+-](\d{1,3})")
 INLINE = IN_MEMORY  # bytes of output that are worked on in memory
 STREAMS: tuple[Stream, ...] = ("stdout", "stderr")
 
@@ -66,6 +69,22 @@ def conclude(output: Output, job: Job, control: Control | None = None) -> Outcom
     if error is not None:
         result["error"] = masker.text(error)[:ERROR_LENGTH]
     return Outcome(_status(output, error), result, in_log)
+
+
+def bounded(outcome: Outcome, limit: int) -> Outcome:
+    """Return the outcome, or a failure in its place when its data is larger than `limit` bytes."""
+    if "data" not in outcome.result or _size(outcome.result["data"]) <= limit:
+        return outcome
+    kept = {name: value for name, value in outcome.result.items() if name != "data"}
+    error = f"The result is larger than {limit // 1024**2} MiB; leave large data as an artifact"
+    status: Status = "failed" if outcome.status == "completed" else outcome.status
+    return Outcome(status, {**kept, "succeeded": False, "error": error}, outcome.in_log)
+
+
+def _size(data: Any) -> int:
+    """Return the bytes of data as PostgreSQL writes it: numbers in full, without an exponent."""
+    text = json.dumps(data, ensure_ascii=False)
+    return len(text.encode()) + sum(int(digits) for digits in _EXPONENT.findall(text))
 
 
 def _of(output: Output, stream: Stream) -> Captured:

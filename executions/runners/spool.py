@@ -35,9 +35,9 @@ class Spool:
         self.size += len(data)
 
     def read(self, start: int, size: int) -> bytes:
-        file = self._file  # once there is one, everything is in it
+        kept, file = self._kept, self._file  # in this order: once there is a file, everything is in it
         if file is None:
-            return bytes(self._kept[start : start + size])
+            return bytes(kept[start : start + size])
         return os.pread(file, max(0, min(size, self.size - start)), start)
 
     def pieces(self, step: int = STEP) -> Iterator[bytes]:
