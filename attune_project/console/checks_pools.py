@@ -7,6 +7,7 @@ from attune_project.console.checks import Check, check
 from attune_project.console.pool_state import Pool, live_pools
 from attune_project.console.step_state import late
 from attune_project.messaging import pools
+from executions import lifecycle
 
 
 @check
@@ -18,24 +19,22 @@ def worker_pools() -> list[Check]:
     uptime = step_state.uptime()
     found = []
     for name in sorted(names, key=lambda name: name or ""):
-        reason = _trouble(
-            name or "default", live.get(name), waiting.get(name, 0), unplaced.get(name, 0), uptime
-        )
+        reason = _trouble(name or "default", live.get(name), waiting.get(name, 0), unplaced.get(name), uptime)
         found.append(Check(f"pool:{name or 'default'}", reason is None, reason))
     return found
 
 
-def _trouble(name: str, pool: Pool | None, waiting: int, unplaced: int, uptime: float) -> str | None:
+def _trouble(
+    name: str, pool: Pool | None, waiting: int, unplaced: tuple[int, str] | None, uptime: float
+) -> str | None:
     if pool is None and (waiting or uptime > late()):
         waits = f"; {waiting} executions wait for one" if waiting else ""
         return f"No worker of the pool {name} has been heard of for {late():g} s{waits}: is one running?"
     if pool is not None and pool.cordoned and waiting:
         return f"{waiting} executions wait for the pool {name}, and every worker there is cordoned."
     if unplaced:
-        return (
-            f"{unplaced} executions wait in the pool {name} for a worker with their labels"
-            " (worker_selector), and no worker that lives has them."
-        )
+        count, reason = unplaced
+        return f"{count} executions wait for what nobody has: {reason}."
     return None
 
 
@@ -44,19 +43,6 @@ SELECT worker_pool, count(*) FROM (
     SELECT worker_pool FROM execution
     WHERE status = 'scheduled' AND scheduled_at < now() - make_interval(secs => %s) ORDER BY id LIMIT 1000
 ) waiting GROUP BY worker_pool
-"""
-_UNPLACEABLE = """
-SELECT x.worker_pool, count(*) FROM (
-    SELECT worker_pool, worker_selector FROM execution
-    WHERE status = 'scheduled' AND scheduled_at < now() - make_interval(secs => %s)
-      AND worker_selector <> '{}' ORDER BY id LIMIT 1000
-) x
-WHERE NOT EXISTS (
-    SELECT 1 FROM worker w
-    WHERE w.worker_role = 'action' AND w.pool IS NOT DISTINCT FROM x.worker_pool AND w.status <> 'error'
-      AND w.last_heartbeat > now() - make_interval(secs => %s)
-      AND x.worker_selector <@ COALESCE(w.capabilities -> 'labels', '{}'))
-GROUP BY x.worker_pool
 """
 
 
@@ -67,8 +53,10 @@ def waiting_by_pool() -> dict[str | None, int]:
         return dict(cursor.fetchall())
 
 
-def unplaceable_by_pool() -> dict[str | None, int]:
-    """Return how many of those ask for labels that no live worker has."""
-    with connection.cursor() as cursor:
-        cursor.execute(_UNPLACEABLE, [late(), late()])
-        return dict(cursor.fetchall())
+def unplaceable_by_pool() -> dict[str | None, tuple[int, str]]:
+    """Return how many of those ask for what no live worker has, and what that is, by pool."""
+    found: dict[str | None, tuple[int, str]] = {}
+    for group, why in lifecycle.unable(late()):
+        count, _ = found.get(group.wish.pool, (0, ""))
+        found[group.wish.pool] = (count + group.count, why.reason)
+    return found

@@ -16,7 +16,7 @@ from executions.lifecycle.explaining import explain
 from executions.lifecycle.finishing import Ended, finish
 from executions.lifecycle.leases import release, renew
 from executions.lifecycle.losing import expire
-from executions.lifecycle.placing import fail_unplaceable
+from executions.lifecycle.placing import explain_waiting, fail_unplaceable, unable
 from executions.lifecycle.queueing import enqueue, expire_waiting, join_queues
 from executions.lifecycle.reassigning import reassign
 from executions.lifecycle.settling import settle
@@ -34,6 +34,7 @@ __all__ = [
     "expire",
     "expire_waiting",
     "explain",
+    "explain_waiting",
     "fail_unplaceable",
     "finish",
     "join_queues",
@@ -42,6 +43,7 @@ __all__ = [
     "renew",
     "retrying",
     "settle",
+    "unable",
     "waiting_beside",
     "waiting_in_pool",
 ]

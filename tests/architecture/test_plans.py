@@ -49,7 +49,14 @@ QUERIES = {
     "beside": (claiming._BESIDE, CLAIM, "execution_scheduled_idx", "execution"),
     "admit": (admitting._ADMIT, [200], "execution_requested_idx", "execution"),
     "expire": (losing._EXPIRE, [200], "execution_leased_idx", "execution"),
-    "unplaceable": (placing._UNPLACEABLE, [300, 20, 200, "300"], "execution_scheduled_idx", "execution"),
+    "waiting": (placing._GROUPS, [2, 50_000], "execution_scheduled_idx", "execution"),
+    "explain": (
+        placing._EXPLAIN, [[None], ["{}"], [1], ["why"], ["or"], 2, 200], "execution_scheduled_idx",
+        "execution",
+    ),
+    "unplaceable": (
+        placing._FAIL, [[None], ["{}"], [1], ["why"], 300, 200], "execution_scheduled_idx", "execution",
+    ),
     "settle": (settling._SETTLE, [500], "execution_unsettled_idx", "execution"),
 }  # fmt: skip
 

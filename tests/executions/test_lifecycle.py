@@ -333,7 +333,7 @@ def test_scheduled_for_long_with_no_live_worker_fails(request_one, settings):
 
     execution.refresh_from_db()
     assert execution.status == "failed"
-    assert execution.result["error"].startswith("no worker: none in pool default")
+    assert execution.result["error"].startswith("no worker in pool default, for 1 s")
 
 
 def test_waiting_for_a_busy_worker_never_fails(worker, request_one, settings):
