@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from executions.runners.sandbox import Sandbox
+
 if TYPE_CHECKING:
     from executions.runners.recipe import Recipe
 
@@ -43,6 +45,7 @@ class Job:
     api_token: str | None = field(default=None, repr=False)
     workflow_execution_id: int | None = None
     environment: Path | None = None  # what the pack's dependencies were installed into
+    limits: Mapping[str, int] = field(default_factory=dict)  # see runners.limits; lower than the host's
 
     def document(self) -> dict[str, Any]:
         """Return what is delivered to the action: its keys under its parameters."""
@@ -113,6 +116,7 @@ class RunnerSettings:
     node: str = "node"  # a path, or a name that is looked up on `path`
     result_limit: int = 32 * 1024 * 1024  # bytes of data that a result may hold
     kill_grace: float = 5.0  # seconds between SIGTERM and SIGKILL
+    sandbox: Sandbox = Sandbox()
 
 
 @dataclass(frozen=True, slots=True)
