@@ -49,6 +49,8 @@ class Claimed:
     action: dict[str, Any] | None  # None: the action is gone
     pack_dir: Path | None  # this host's copy
     lacks: str | None = None  # the pack that it should have here, and hasn't
+    executor_id: int | None = None
+    permission_set_refs: tuple[str, ...] = ()
 
 
 # An action that is gone is nobody's: whoever claims its execution tells.
@@ -92,7 +94,7 @@ _TAKE = """claimed AS (
         started_at = GREATEST(clock_timestamp(), x.scheduled_at), updated = clock_timestamp()
     FROM picked WHERE x.id = picked.id
     RETURNING x.id, x.lease_token, x.action_id, x.action_ref, x.config, x.env_vars, x.rule_ref,
-              x.trigger_ref, x.trace_id, x.worker_id, x.started_at
+              x.trigger_ref, x.trace_id, x.worker_id, x.started_at, x.executor_id, x.permission_set_refs
 ), tries AS (
     INSERT INTO attempt (execution_id, number, worker_id, status, started_at)
     SELECT c.id, COALESCE((SELECT max(t.number) FROM attempt t WHERE t.execution_id = c.id), 0) + 1,
@@ -107,7 +109,7 @@ SELECT c.id, c.lease_token, c.action_ref, c.config, c.env_vars, c.rule_ref, c.tr
            'parameter_delivery', a.parameter_delivery, 'parameter_format', a.parameter_format,
            'output_format', a.output_format, 'timeout_seconds', a.timeout_seconds,
            'env_allow', a.env_allow, 'param_schema', a.param_schema, 'retry_on', a.retry_on) END,
-       p.ref, p.version, p.storage_path
+       p.ref, p.version, p.storage_path, c.executor_id, c.permission_set_refs
 FROM claimed c JOIN tries t ON t.execution_id = c.id
 LEFT JOIN action a ON a.id = c.action_id LEFT JOIN pack p ON p.id = a.pack_id
 ORDER BY c.id
@@ -184,4 +186,6 @@ def _claimed(row: tuple[Any, ...]) -> Claimed:
         action=None if row[9] is None else json.loads(row[9]),
         pack_dir=folder,
         lacks=f"{ref} {version}" if folder is None and storage_path is not None else None,
+        executor_id=row[13],
+        permission_set_refs=tuple(row[14]),
     )

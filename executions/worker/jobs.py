@@ -1,5 +1,6 @@
 """From a claimed execution to the job that a runner is given."""
 
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -7,10 +8,16 @@ from django.conf import settings
 
 from attune_project.language import schemas
 from attune_project.language.redaction import secret_texts
+from executions.environments.installing import BuildFailed, BuildStopped
 from executions.lifecycle import Claimed, Ended, retrying
 from executions.runners import Control, Job, NotAWorker, Outcome, RunnerSettings, run, runtime_of
 from executions.runners.environment import permitted
-from executions.runners.result import failed
+from executions.runners.job import base_python
+from executions.runners.result import STOPPED, bounded, failed
+from executions.worker.environments import environment_of
+from executions.worker.leaving import leaving
+from executions.worker.logs import LiveLog
+from executions.worker.tokens import token_of
 
 log = structlog.get_logger(__name__)
 DEFAULT_TIMEOUT = 300.0
@@ -25,30 +32,38 @@ def runner_settings() -> RunnerSettings:
         http_allow=tuple(settings.ATTUNE_HTTP_ALLOW),
         api_url=settings.ATTUNE_API_URL,
         artifacts_dir=artifacts,
+        result_limit=settings.ATTUNE_RESULT_LIMIT_MB * 1024 * 1024,
+        runtime_envs_dir=settings.ATTUNE_RUNTIME_ENVS_DIR,
+        python=settings.ATTUNE_PYTHON or base_python(),
+        node=settings.ATTUNE_NODE,
     )
 
 
 def job_of(claimed: Claimed) -> Job:
     """Return the job of a claimed execution; its action must still exist."""
     action = claimed.action or {}
+    runtime = action.get("runtime_ref") or runtime_of(action.get("entrypoint", ""))
+    limit = float(action.get("timeout_seconds") or DEFAULT_TIMEOUT)
+    token = None if runtime == "core.builtin" else token_of(claimed, limit)
     return Job(
         execution_id=claimed.id,
         action_ref=claimed.action_ref,
         pack_ref=action.get("pack_ref", ""),
-        runtime_ref=action.get("runtime_ref") or runtime_of(action.get("entrypoint", "")),
+        runtime_ref=runtime,
         entrypoint=action.get("entrypoint", ""),
         parameters=claimed.config,
         parameter_delivery=action.get("parameter_delivery", "stdin"),
         parameter_format=action.get("parameter_format", "json"),
         output_format=action.get("output_format", "text"),
-        timeout_seconds=float(action.get("timeout_seconds") or DEFAULT_TIMEOUT),
+        timeout_seconds=limit,
         env=permitted(
             {name: str(value) for name, value in claimed.env_vars.items()}, action.get("env_allow") or ()
         ),
         pack_dir=claimed.pack_dir,
         rule_ref=claimed.rule_ref,
         trigger_ref=claimed.trigger_ref,
-        secret_values=_secrets(action.get("param_schema"), claimed.config),
+        secret_values=(*_secrets(action.get("param_schema"), claimed.config), *([token] if token else ())),
+        api_token=token,
     )
 
 
@@ -60,15 +75,17 @@ def _secrets(schema: Any, config: dict[str, Any]) -> tuple[str, ...]:
 
 def perform(claimed: Claimed, control: Control, host: RunnerSettings) -> Ended:
     """Run a claimed execution to its end; whatever goes wrong is in the answer."""
+    live = LiveLog(claimed)
+    control.listener, control.keeps_output = live.feed, True
     try:
-        outcome = _outcome(claimed, control, host)
+        outcome = bounded(_outcome(claimed, control, host, live), host.result_limit)
     except NotAWorker:
         raise
     except Exception as problem:  # one that can't even be begun must not take its batch along
         log.exception("execution could not be begun", execution=claimed.id)
         reason = f"{claimed.action_ref} could not be begun: {type(problem).__name__}: {problem}"
         return _ended(claimed, "failed", {"error": reason, "succeeded": False})
-    return _ended(claimed, outcome.status, outcome.result)
+    return replace(_ended(claimed, outcome.status, outcome.result), rest=live.close(control, outcome))
 
 
 def _ended(claimed: Claimed, status: str, result: dict[str, Any]) -> Ended:
@@ -80,8 +97,21 @@ def _ended(claimed: Claimed, status: str, result: dict[str, Any]) -> Ended:
     return Ended(claimed.id, claimed.token, status, result, again)
 
 
-def _outcome(claimed: Claimed, control: Control, host: RunnerSettings) -> Outcome:
-    job = job_of(claimed)
+def _outcome(claimed: Claimed, control: Control, host: RunnerSettings, live: LiveLog) -> Outcome:
     if claimed.action is None:
-        return failed(f"Action {claimed.action_ref} does not exist any more", job)
-    return run(job, control, host)
+        return failed(f"Action {claimed.action_ref} does not exist any more")
+    if claimed.lacks is not None and claimed.action["runtime_ref"] != "core.builtin":
+        # it went between two looks
+        return failed(f"This worker's host has no copy of the pack {claimed.lacks}")
+    try:
+        with environment_of(claimed, control, host) as environment:
+            job = replace(job_of(claimed), environment=environment)
+            live.secrets = job.secret_values
+            with leaving(claimed, job, host) as left:
+                live.also = left.told.feed if left else None
+                outcome = run(job, control, host)
+                return left.keep(outcome, control) if left else outcome
+    except BuildFailed as problem:
+        return failed(str(problem))
+    except BuildStopped:
+        return Outcome("cancelled", failed(STOPPED[control.reason or "cancelled"]).result)
