@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from attune_project.messaging.ticker import every
 from executions import lifecycle
+from executions.artifacts import retention
 from executions.policies import groups
 
 BATCH = 200
@@ -82,6 +83,13 @@ def fail_unplaceable() -> None:
     """Fail what no worker can run; this process must have seen for itself that none came."""
     if _look() >= settings.ATTUNE_NO_WORKER_SECONDS:
         _drain(lifecycle.fail_unplaceable)
+
+
+@every(15, services=("executor",), thread="retention")
+def expire_artifacts() -> None:
+    """Delete artifacts and versions whose time is over, few at once: each may have a large content."""
+    while retention.expire(retention.BATCH) >= retention.BATCH:
+        pass
 
 
 def _look() -> float:

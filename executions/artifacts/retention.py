@@ -11,6 +11,7 @@ from django.db import connection, transaction
 
 from executions.models import Artifact
 
+BATCH = 20  # of one transaction
 # The time at which what is written now goes, of an artifact named {row}; null: when newer ones come.
 _EXPIRY = """CASE {row}.retention_policy
     WHEN 'days' THEN {since} + make_interval(days => {row}.retention_limit)

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 
 from attune_project.messaging import steps
+from executions.artifacts import retention
 from executions.lifecycle import admitting, claiming, losing, placing, settling
 from rules import enforcing, matching
 from sensors import timers
@@ -92,6 +93,31 @@ def test_the_timers_that_are_due_are_found_by_their_index(db):
     plan = plan_of(timers.CLAIM, {"now": None, "limit": 100})
 
     assert '"Index Name": "timer_due_idx"' in plan
+
+
+KEPT = f"""
+INSERT INTO artifact (ref, scope, owner, type, visibility, retention_policy, retention_limit, last_version,
+                      expires_at)
+SELECT 'a.' || n, 'system', '', 'other', 'private', 'days', 30, 1, now() + interval '30 days'
+FROM generate_series(1, {DONE}) n;
+INSERT INTO artifact_version (artifact_id, version, content_type, size_bytes, sha256, meta, expires_at)
+SELECT id, 1, 'text/plain', 0, '', '{{}}', expires_at FROM artifact;
+ANALYZE artifact; ANALYZE artifact_version;
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (retention.EXPIRED_ARTIFACTS, "artifact_expires_idx"),
+        (retention.EXPIRED_VERSIONS, "artifact_version_expires_idx"),
+    ],
+)
+def test_retention_looks_at_what_is_over_only(db, statement, index):
+    with connection.cursor() as cursor:
+        cursor.execute(KEPT)
+
+    assert f'"Index Name": "{index}"' in plan_of(statement, [20])
 
 
 def scans_whole(plan: str, table: str) -> bool:
