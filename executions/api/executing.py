@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from attune_project.identity.models import Identity
 from attune_project.identity.references import VisibleRef
-from attune_project.rest.serializers import Map, Text
+from attune_project.rest.serializers import Map, Number, Text
 from attune_project.rest.trace import current_trace_id
 from attune_project.rest.views import View, answer
 from executions.api.fields import PoolName
@@ -30,6 +30,7 @@ class Wish(serializers.Serializer[Any]):
     permission_set_refs = serializers.ListField(child=Text(), required=False, allow_null=True)
     worker_pool = PoolName(required=False, allow_null=True)
     worker_selector = Map(required=False, allow_null=True)
+    priority = Number(required=False, allow_null=True, min_value=-1000, max_value=1000)
 
 
 class ExecuteView(View):
@@ -59,4 +60,5 @@ def wanted(values: dict[str, Any], caller: Identity) -> Wanted:
         permission_set_refs=lent,
         worker_pool=values.get("worker_pool"),
         worker_selector=values.get("worker_selector"),
+        priority=values.get("priority") or 0,
     )
