@@ -17,6 +17,7 @@ from .runs import with_descendants
 
 NOBODY = 0  # no identity has this id; it stands for "no owner"
 EVERY_ROW = Q(pk__isnull=False)
+PUBLIC = "public"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def _owner_condition(wanted: str | None, columns: Columns, identity: Identity) -
     if not columns.owners:
         return None if wanted == "self" else EVERY_ROW
     owner = Coalesce(*(F(path) for path in columns.owners), Value(NOBODY))
-    return reduce(or_, (Q(Exact(owner, who)) for who in _owner_ids(wanted, identity)))
+    whose = reduce(or_, (Q(Exact(owner, who)) for who in _owner_ids(wanted, identity)))
+    return whose | Q(**{f"{columns.visibility}": PUBLIC}) if columns.shows_public else whose
 
 
 def _owner_fits(wanted: str | None, columns: Columns, identity: Identity, row: Model) -> bool:
@@ -74,6 +76,8 @@ def _owner_fits(wanted: str | None, columns: Columns, identity: Identity, row: M
         return True
     if not columns.owners:
         return wanted != "self"
+    if columns.shows_public and _value(row, columns.visibility or "") == PUBLIC:
+        return True
     owners = [owner for path in columns.owners if (owner := _value(row, path)) is not None]
     return (owners[0] if owners else NOBODY) in _owner_ids(wanted, identity)
 
@@ -147,5 +151,6 @@ CONSTRAINTS = {
     "refs": _member_of("ref"),
     "pack_refs": Constraint(_pack_condition, _pack_fits),
     "owner_types": _member_of("owner_type"),
+    "visibility": _member_of("visibility"),
     "standard": Constraint(_standard_condition, _standard_fits),
 }

@@ -19,6 +19,7 @@ CONSTRAINTS = {
     "ids": list,
     "owner": str,
     "owner_types": list,
+    "visibility": list,
     "standard": bool,
     "execution_scope": str,
 }

@@ -79,7 +79,8 @@ def allowed(identity: Caller, resource: str, action: str, row: Model | None = No
     grants = [grant for grant in grants_of(identity) if grant.covers(resource, action)]
     if row is None:
         return bool(grants)
-    return any(fits(grant, columns_of(resource), identity, row) for grant in grants)
+    columns = columns_of(resource, action)
+    return any(fits(grant, columns, identity, row) for grant in grants)
 
 
 def holds(identity: Caller, grants: Iterable[Grant]) -> bool:
@@ -108,7 +109,7 @@ def visible(identity: Caller, resource: str, queryset: QuerySet[M], action: str 
     if identity.has_every_right:
         return queryset
     grants = [grant for grant in grants_of(identity) if grant.covers(resource, action)]
-    columns = columns_of(resource)
+    columns = columns_of(resource, action)
     if any(is_unbounded(grant, columns) for grant in grants):
         return queryset
     conditions = [found for grant in grants if (found := condition_of(grant, columns, identity)) is not None]

@@ -1,6 +1,6 @@
 """Which columns of each resource the constraints of grants compare."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -9,7 +9,8 @@ class Columns:
 
     `ref` is the ref that `refs` names. `pack` is the ref of the pack; where a row only has the ref of what it
     is about (`core.echo`), `pack_of` names that column. `owners` are tried in turn; the first that is set
-    counts. `execution` is the id of the execution that the row is, or belongs to.
+    counts. `execution` is the id of the execution that the row is, or belongs to. Rows whose `visibility` is
+    public are read by whoever may read any row of the resource, whoever owns them.
     """
 
     ref: str | None = None
@@ -19,6 +20,8 @@ class Columns:
     standard: str | None = None
     owner_type: str | None = None
     execution: str | None = None
+    visibility: str | None = None
+    shows_public: bool = False
 
 
 IN_PACK = Columns(ref="ref", pack="pack_ref", owners=("pack__owner_id",), standard="pack__is_standard")
@@ -42,10 +45,20 @@ COLUMNS: dict[str, Columns] = {
     "events": Columns(ref="trigger_ref", pack_of="trigger_ref"),
     "enforcements": Columns(ref="rule_ref", pack_of="rule_ref"),
     "keys": Columns(ref="ref", owners=("owner_identity_id",), owner_type="owner_type"),
+    "artifacts": Columns(
+        ref="ref",
+        pack="pack_ref",
+        owners=("owner_identity_id",),
+        owner_type="scope",
+        execution="execution_id",
+        visibility="visibility",
+    ),
     "permissions": Columns(ref="ref", pack="pack_ref"),
 }
 NOTHING = Columns()
 
 
-def columns_of(resource: str) -> Columns:
-    return COLUMNS.get(resource, NOTHING)
+def columns_of(resource: str, action: str) -> Columns:
+    """Return the columns that grants of an action on a resource are judged by."""
+    columns = COLUMNS.get(resource, NOTHING)
+    return replace(columns, shows_public=True) if columns.visibility and action == "read" else columns
