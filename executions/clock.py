@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from attune_project.messaging.ticker import every
+from attune_project.packs import workers
 from executions import lifecycle
 from executions.artifacts import retention
 from executions.policies import groups
@@ -90,6 +91,12 @@ def expire_artifacts() -> None:
     """Delete artifacts and versions whose time is over, few at once: each may have a large content."""
     while retention.expire(retention.BATCH) >= retention.BATCH:
         pass
+
+
+@every(600, services=("executor",), thread="clock")
+def forget_workers() -> None:
+    """Delete the rows of worker processes that ended a day ago: each restart leaves one."""
+    workers.forget_ended()
 
 
 def _look() -> float:

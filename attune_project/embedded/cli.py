@@ -80,6 +80,10 @@ def _token(arguments: Sequence[str]) -> int:
     return _manage(["issue_token"])
 
 
+def _worker(arguments: Sequence[str]) -> int:
+    return _manage(["worker", *arguments])
+
+
 def _psql(arguments: Sequence[str]) -> int:
     return run_with_servers(
         "./attune psql", lambda known: psql_command(known, arguments), needs=["DATABASE_URL"]
@@ -114,6 +118,7 @@ WORDS = {
     "manage": _manage,
     "psql": _psql,
     "token": _token,
+    "worker": _worker,
     "env": _env,
 }
 

@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from attune_project.identity.admin_access import RbacModelAdmin, pretty_json, row_link
 
+from . import admin_workers  # noqa: F401 (Django looks for pages in this module)
 from .config import redacted
-from .models import Pack, Runtime, Worker
-from .worker_state import with_state
+from .models import Pack, Runtime
 
 
 @admin.register(Pack)
@@ -80,32 +79,3 @@ class RuntimeAdmin(RbacModelAdmin):
     @admin.display(description="execution_config")
     def execution_map(self, runtime: Runtime) -> SafeString:
         return pretty_json(runtime.execution_config)
-
-
-@admin.register(Worker)
-class WorkerAdmin(RbacModelAdmin):
-    resource = "workers"
-    read_only = True
-    list_display = ("name", "pool", "health", "cordoned", "last_heartbeat", "worker_role", "host")
-    list_filter = ("status", "worker_role", "pool", "cordoned")
-    search_fields = ("name", "host")
-    fields = (
-        "name", "worker_role", "worker_type", "pool", "host", "status", "health", "last_heartbeat",
-        "capability_map", "more", "cordoned", "cordon_reason", "cordoned_at", "created", "updated",
-    )  # fmt: skip
-    readonly_fields = fields
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return with_state(super().get_queryset(request))
-
-    @admin.display(description="health", ordering="health_state")
-    def health(self, worker: Any) -> str:
-        return str(worker.health_state)
-
-    @admin.display(description="capabilities")
-    def capability_map(self, worker: Worker) -> SafeString:
-        return pretty_json(worker.capabilities)
-
-    @admin.display(description="meta")
-    def more(self, worker: Worker) -> SafeString:
-        return pretty_json(worker.meta)

@@ -127,6 +127,12 @@ class RuntimeShape(RowSerializer):
         )  # fmt: skip
 
 
+class Cordon(serializers.Serializer[Any]):
+    """Why a worker is to take nothing new."""
+
+    reason = Text(required=False, allow_null=True)
+
+
 class WorkerLoad(serializers.Serializer[Any]):
     running = serializers.IntegerField()
     scheduled = serializers.IntegerField()

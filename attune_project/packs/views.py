@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,13 +15,14 @@ from attune_project.identity.models import Identity
 from attune_project.rest.errors import BadRequest, Conflict, Unprocessable
 from attune_project.rest.views import Catalogue, Listed, RowViewSet, Shown, View, answer
 
-from . import installing
+from . import installing, workers
 from .contents import OfPack
 from .filters import PackFilters, RuntimeFilters, WorkerFilters
 from .loader import Report
 from .models import Pack, Runtime, Worker
 from .removal import NotRemovable, delete_pack
 from .serializers import (
+    Cordon,
     Installed,
     PackBody,
     PackDetail,
@@ -124,6 +126,7 @@ class PackRuntimes(OfPack, Listed, RowViewSet):
 class WorkerViews(Listed, Shown, RowViewSet):
     queryset = Worker.objects.all()
     resource = "workers"
+    permission_map = {"cordon": "manage", "uncordon": "manage"}
     lookup_field = "id"
     serializer_class = WorkerShape
     filterset_class = WorkerFilters
@@ -137,6 +140,24 @@ class WorkerViews(Listed, Shown, RowViewSet):
 
     def get_object(self) -> Any:
         return with_load([super().get_object()])[0]
+
+    @extend_schema(request=Cordon, responses=WorkerShape)
+    @action(methods=["post"], detail=True)
+    def cordon(self, request: Request, id: str) -> Response:
+        worker = self.get_object()
+        body = Cordon(data=request.data or {})
+        body.is_valid(raise_exception=True)
+        workers.cordon(worker, by=caller(request), reason=body.validated_data.get("reason"))
+        return self._bare()
+
+    @extend_schema(request=None, responses=WorkerShape)
+    @action(methods=["post"], detail=True)
+    def uncordon(self, request: Request, id: str) -> Response:
+        workers.uncordon(self.get_object())
+        return self._bare()
+
+    def _bare(self) -> Response:
+        return Response(WorkerShape(self.get_object()).data)
 
 
 def installed(report: Report) -> Response:

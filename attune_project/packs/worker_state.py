@@ -1,7 +1,8 @@
 """What a worker's row says about it right now: by the database's clock, as leases are judged."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db.models import BooleanField, Case, DurationField, ExpressionWrapper, F, Q, QuerySet, Value, When
@@ -62,11 +63,16 @@ def with_state(workers: QuerySet[Worker]) -> QuerySet[Worker]:
     )
 
 
+def _most(capabilities: Mapping[str, Any]) -> int | None:
+    """Return how many executions a worker runs at once: programs, and what only waits."""
+    slots, inside = capabilities.get("slots"), capabilities.get("builtin_slots", 0)
+    return slots + inside if isinstance(slots, int) and isinstance(inside, int) else None
+
+
 def with_load(workers: Iterable[Worker]) -> list[Worker]:
     """Give each worker its `load`, for one query in all."""
     listed = list(workers)
     counts = _running_counts([worker.pk for worker in listed]) if _running_counts and listed else {}
     for worker in listed:
-        slots = worker.capabilities.get("slots")
-        worker.load = Load(counts.get(worker.pk, 0), slots if isinstance(slots, int) else None)  # type: ignore[attr-defined]
+        worker.load = Load(counts.get(worker.pk, 0), _most(worker.capabilities))  # type: ignore[attr-defined]
     return listed

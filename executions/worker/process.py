@@ -183,11 +183,14 @@ class WorkerProcess:
             if self._ended:
                 return
             self._renew()
+            was_cordoned = self.cordoned
             self._beat(WorkerStatus.BUSY if self.slots.full else WorkerStatus.ACTIVE)
         self._mind_memory()
         self._mind_consuming()
         if self.slots.full:
             steps.note_full_claim("run")
+        if was_cordoned and not self.cordoned:
+            self.take(steps.BATCH)
         if self.draining and self.slots.idle:
             log.info("this worker has drained and ends", worker=self._row.name)
             self.leave()
@@ -204,6 +207,10 @@ class WorkerProcess:
         gone = set(leases) - set(self.slots.tokens())
         if gone:
             lifecycle.release(self.worker_id, gone)
+
+    def look_for_cancels(self) -> None:
+        """Stop what is to stop, sooner than by the next heartbeat."""
+        self.slots.cancel(lifecycle.cancelled(self.worker_id, self.slots.tokens()))
 
     def fence(self) -> None:
         """Kill what nobody can renew any more, before its lease ends: without asking the database."""

@@ -60,3 +60,48 @@ def test_a_list_of_packs_costs_no_query_per_row(admin_pages, django_assert_max_n
 
     with django_assert_max_num_queries(12):
         admin_pages.get("/admin/packs/pack/")
+
+
+@pytest.mark.parametrize(("verb", "cordoned", "drained"), [("cordon", True, False), ("drain", True, True)])
+def test_a_worker_is_stopped_from_its_page_with_a_reason(admin_pages, administrator, verb, cordoned, drained):
+    worker = Worker.objects.get(name="w1")
+    page = f"/admin/packs/worker/{worker.pk}/{verb}/"
+
+    assert verb.title() in admin_pages.get(page).content.decode()
+    assert admin_pages.post(page, {"reason": "new disk"}).status_code == 302
+
+    worker.refresh_from_db()
+    assert (worker.cordoned, worker.cordon_reason, worker.cordoned_by) == (
+        cordoned,
+        "new disk",
+        administrator,
+    )
+    assert (worker.drain_requested_at is not None) == drained
+
+    assert admin_pages.post(f"/admin/packs/worker/{worker.pk}/uncordon/").status_code == 302
+    worker.refresh_from_db()
+    assert not worker.cordoned
+
+
+@pytest.mark.parametrize("word", ["cordon", "uncordon", "drain", "forget"])
+def test_selected_workers_are_managed(admin_pages, word):
+    worker = Worker.objects.create(name="w2", status="inactive")
+
+    admin_pages.post("/admin/packs/worker/", {"action": word, "_selected_action": [worker.pk]})
+
+    left = Worker.objects.filter(pk=worker.pk).first()
+    assert (left is None) == (word == "forget")
+    assert left is None or left.cordoned == (word in ("cordon", "drain"))
+
+
+def test_who_only_reads_workers_is_offered_no_button(client, identity_with):
+    reader = identity_with({"resource": "workers", "actions": ["read"], "constraints": {}})
+    reader.is_staff = True
+    reader.save()
+    client.force_login(reader)
+    worker = Worker.objects.create(name="w1")
+
+    client.post(f"/admin/packs/worker/{worker.pk}/cordon/", {"reason": "x"})
+
+    worker.refresh_from_db()
+    assert not worker.cordoned

@@ -109,3 +109,49 @@ def test_workers_are_for_those_who_may_read_them(nobody, client_of, stranger):
 @pytest.mark.parametrize("identifier", ["0", "x", "99999999999999999999"])
 def test_an_absent_worker_is_404(api, identifier):
     assert api.get(f"{URL}/{identifier}").status_code == 404
+
+
+def test_a_cordon_is_answered_bare_and_names_who_and_why(api, make_worker, administrator):
+    worker = make_worker()
+
+    shown = api.post(f"{URL}/{worker.pk}/cordon", {"reason": "new kernel"}, format="json").json()
+
+    assert (shown["id"], shown["cordoned"], shown["cordon_reason"]) == (worker.pk, True, "new kernel")
+    assert (shown["cordoned_by"], shown["health_state"]) == (administrator.pk, "cordoned")
+    assert shown["cordoned_at"] is not None
+
+    shown = api.post(f"{URL}/{worker.pk}/uncordon").json()
+
+    assert (shown["cordoned"], shown["cordon_reason"], shown["cordoned_by"]) == (False, None, None)
+    assert (shown["cordoned_at"], shown["health_state"]) == (None, "active")
+
+
+def test_a_cordon_needs_no_body(api, make_worker):
+    assert api.post(f"{URL}/{make_worker().pk}/cordon").json()["cordoned"] is True
+
+
+@pytest.mark.parametrize("body", [{"reason": 3}, {"reason": ["x"]}])
+def test_a_reason_is_text(api, make_worker, body):
+    refused = api.post(f"{URL}/{make_worker().pk}/cordon", body, format="json")
+
+    assert (refused.status_code, list(refused.json()["details"])) == (422, ["reason"])
+
+
+@pytest.mark.parametrize("word", ["cordon", "uncordon"])
+def test_who_only_reads_workers_cordons_none(identity_with, client_of, api, make_worker, word):
+    worker = make_worker()
+    reader = client_of(identity_with({"resource": "workers", "actions": ["read"], "constraints": {}}))
+
+    assert reader.post(f"{URL}/{worker.pk}/{word}").status_code == 403
+    assert api.post(f"{URL}/0/{word}").status_code == 404
+    assert api.get(f"{URL}/{worker.pk}/{word}").status_code == 405
+    worker.refresh_from_db()
+    assert not worker.cordoned
+
+
+def test_the_slots_that_only_wait_count_too(api, make_worker):
+    worker = make_worker(capabilities={"slots": 4, "builtin_slots": 16})
+
+    load = api.get(f"{URL}/{worker.pk}").json()["data"]["load"]
+
+    assert load["max_concurrent_executions"] == 20
