@@ -29,7 +29,7 @@ FROM alive
 
 
 class QueueStats(TypedDict):
-    """Times are UTC. `max_concurrent` is the threshold of the policy that holds (per group); 0: there is none.
+    """Times are UTC. `max_concurrent` is the threshold, per group, of the policy that holds; 0: none does.
 
     The totals count the executions that are kept: all of them, and those that have ended.
     """
