@@ -8,6 +8,7 @@ from rest_framework import serializers
 from attune_project.language.redaction import all_redacted, redacted
 from attune_project.rest.serializers import RowSerializer
 from executions.models import Action, Attempt, Execution, Progress
+from executions.policies.places import places
 
 ITEM_FIELDS = (
     "id", "created", "updated", "rule_ref", "trigger_ref", "action", "action_ref", "parent", "executor",
@@ -27,19 +28,39 @@ class ExecutionProgress(RowSerializer):
         fields = ("percent", "text", "updated")
 
 
+class Place(serializers.Serializer[Any]):
+    """Where it stands among those that wait for the same slots; 1 is next."""
+
+    place = serializers.IntegerField()
+    length = serializers.IntegerField()
+
+
+class Page(serializers.ListSerializer[Any]):
+    """Executions of a list, with their places in queues from one query."""
+
+    def to_representation(self, data: Any) -> Any:
+        rows = list(data)
+        self.child.places = places(rows)
+        return super().to_representation(rows)
+
+
 class ExecutionItem(RowSerializer):
     """An execution in a list. Its query must have joined what JOINED names, so that no row costs a query."""
 
     enforcement = serializers.SerializerMethodField()
     policy_ref = serializers.SerializerMethodField()
     progress = serializers.SerializerMethodField()
+    queue = serializers.SerializerMethodField()
     workflow_def = serializers.SerializerMethodField()
     workflow_task = serializers.SerializerMethodField()
 
+    places: dict[int, tuple[int, int]] | None = None
+
     class Meta:
         model = Execution
+        list_serializer_class = Page
         fields: tuple[str, ...] = (
-            *ITEM_FIELDS, "policy_ref", "progress", "enforcement", "workflow_def", "workflow_task",
+            *ITEM_FIELDS, "policy_ref", "progress", "queue", "enforcement", "workflow_def", "workflow_task",
         )  # fmt: skip
 
     def get_enforcement(self, execution: Execution) -> int | None:
@@ -53,6 +74,12 @@ class ExecutionItem(RowSerializer):
     def get_progress(self, execution: Execution) -> Any:
         progress = getattr(execution, "progress", None)
         return ExecutionProgress(progress).data if progress else None
+
+    @extend_schema_field(Place(allow_null=True))
+    def get_queue(self, execution: Execution) -> dict[str, int] | None:
+        known = places([execution]) if self.places is None else self.places
+        found = known.get(execution.pk)
+        return {"place": found[0], "length": found[1]} if found else None
 
     @extend_schema_field({"type": "integer", "nullable": True})
     def get_workflow_def(self, execution: Execution) -> None:

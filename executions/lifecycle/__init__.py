@@ -14,7 +14,7 @@ from executions.lifecycle.cancelling import cancel
 from executions.lifecycle.claiming import Claimant, Claimed, claim, waiting_beside, waiting_in_pool
 from executions.lifecycle.explaining import explain
 from executions.lifecycle.finishing import Ended, finish
-from executions.lifecycle.leases import release, renew
+from executions.lifecycle.leases import cancelled, release, renew
 from executions.lifecycle.losing import expire
 from executions.lifecycle.placing import explain_waiting, fail_unplaceable, unable
 from executions.lifecycle.queueing import enqueue, expire_waiting, join_queues
@@ -29,6 +29,7 @@ __all__ = [
     "admit_waiting",
     "announce",
     "cancel",
+    "cancelled",
     "claim",
     "enqueue",
     "expire",

@@ -25,6 +25,17 @@ def renew(worker_id: int, tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, str]
     return dict(rows)
 
 
+_CANCELLED = """
+SELECT lease_token FROM execution
+WHERE status = 'canceling' AND worker_id = %s AND lease_token = ANY(%s)
+"""
+
+
+def cancelled(worker_id: int, tokens: Collection[uuid.UUID]) -> list[uuid.UUID]:
+    """Return which of a worker's leases are of executions that are to stop."""
+    return [row[0] for row in rows_of(_CANCELLED, [worker_id, list(tokens)])] if tokens else []
+
+
 def release(worker_id: int, tokens: Collection[uuid.UUID] | None = None) -> int:
     """End leases of a worker, all of them when it stops: what it ran is treated as a lost worker's."""
     rows = rows_of(

@@ -8,6 +8,7 @@ from executions.runners.builtin.ssrf import parse_allowed
 from executions.worker.process import WorkerProcess
 
 FULL_SECONDS = 0.25  # between looks for what a full worker still can do
+CANCEL_SECONDS = 0.5  # heartbeats bring cancels back, too, when this look is late
 _process: WorkerProcess | None = None
 
 
@@ -57,6 +58,12 @@ def look_at_offers() -> None:
 def fence() -> None:
     if _process is not None:
         _process.fence()
+
+
+@every(CANCEL_SECONDS, services=("worker",), thread="full")
+def look_for_cancels() -> None:
+    if _process is not None:
+        _process.look_for_cancels()
 
 
 @every(lambda: float(settings.ATTUNE_HEARTBEAT_SECONDS), services=("worker",), thread="leases")

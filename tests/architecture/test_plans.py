@@ -7,7 +7,7 @@ from django.db import connection
 
 from attune_project.messaging import steps
 from executions.artifacts import retention
-from executions.lifecycle import admitting, claiming, losing, placing, settling
+from executions.lifecycle import admitting, claiming, leases, losing, placing, settling
 from rules import enforcing, matching
 from sensors import timers
 
@@ -49,6 +49,9 @@ QUERIES = {
     "claim for slots": (claiming.CLAIM_SLOTS, CLAIM, "execution_scheduled_idx", "execution"),
     "beside": (claiming._BESIDE, CLAIM, "execution_scheduled_idx", "execution"),
     "admit": (admitting._ADMIT, [200], "execution_requested_idx", "execution"),
+    "cancels": (
+        leases._CANCELLED, [1, ["0b0f7bdc-45ab-4c1c-9d39-6ac0a5f4c2f1"]], "execution_leased_idx", "execution",
+    ),
     "expire": (losing._EXPIRE, [200], "execution_leased_idx", "execution"),
     "waiting": (placing._GROUPS, [2, 50_000], "execution_scheduled_idx", "execution"),
     "explain": (

@@ -16,7 +16,7 @@ ITEM = {
     "id", "created", "updated", "rule_ref", "trigger_ref", "action", "action_ref", "parent", "executor",
     "worker", "status", "status_reason", "worker_pool", "retry_count", "max_retries", "retry_reason",
     "original_execution", "due_at", "trace_id", "scheduled_at", "started_at", "finished_at", "settled_at",
-    "enforcement", "workflow_def", "workflow_task", "priority", "policy", "policy_ref", "progress",
+    "enforcement", "workflow_def", "workflow_task", "priority", "policy", "policy_ref", "progress", "queue",
     "cancelled_by", "cancel_reason", "rerun_reason",
 }  # fmt: skip
 DETAIL = ITEM | {
@@ -433,6 +433,21 @@ def test_a_list_costs_no_query_per_row(api, make_execution, django_assert_max_nu
 
     with django_assert_max_num_queries(6):
         assert len(api.get(URL).json()["data"]) == 4
+
+
+def test_what_waits_in_a_queue_says_at_which_place(api, make_action, django_assert_max_num_queries):
+    Policy.objects.create(ref="demo.few", threshold=1)
+    action = make_action("demo.sleep")
+    made = request_executions([Wanted(action, {}, TRACE) for _ in range(4)])
+
+    with django_assert_max_num_queries(7):
+        rows = {row["id"]: row for row in api.get(URL).json()["data"]}
+
+    queues = [rows[row_id]["queue"] for row_id in made]
+    assert queues == [None, *({"place": place, "length": 3} for place in (1, 2, 3))]
+    shown = api.get(f"{URL}/{made[3]}").json()["data"]
+    assert (shown["status"], shown["queue"]) == ("requested", {"place": 3, "length": 3})
+    assert "demo.few" in shown["status_reason"]
 
 
 def test_a_running_execution_is_asked_to_stop_as_often_as_one_likes(api, make_execution):
