@@ -114,13 +114,12 @@ class Installation:
         ended = self._process(step, source, env, left)
         if ended.end == "cancelled":
             raise BuildStopped
-        if not self.progress.log:
-            self.progress.hear("stdout", ended.stdout.raw + ended.stderr.raw)
         said = self.progress.last_lines()
         if ended.end == "timeout":
             raise BuildFailed(f"{step.words} had not ended after {self.limit:g} s\n{said}".strip())
-        if ended.exit_code != 0:
-            raise BuildFailed(f"{step.words} failed:\n{said or f'exit code {ended.exit_code}'}")
+        if ended.exit_code != 0 or ended.error:
+            said = said or f"exit code {ended.exit_code}"
+            raise BuildFailed(f"{step.words} failed:\n{ended.error or said}")
 
     def _process(self, step: Step, source: Path, env: Mapping[str, str], left: float) -> Ended:
         """Run a step; what it says is the build's, not the action's."""
