@@ -40,6 +40,11 @@ def test_what_is_well_from_the_start_is_no_news():
     assert HealthCheck.objects.get().status == "ok"
 
 
+def test_an_unanswered_probe_is_told_within_thirty_seconds(settings):
+    """Probes and the look at them each have their turn in these."""
+    assert settings.ATTUNE_PROBE_LATE_SECONDS + alerting.EVERY < 30
+
+
 def test_red_is_told_once():
     tell([OK])
 

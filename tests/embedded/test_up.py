@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from attune_project.embedded import cli
 from attune_project.embedded.folder import DataFolder, read_private
 from attune_project.embedded.placement import place
 from attune_project.embedded.postgres import Postgres
@@ -134,11 +135,12 @@ def test_a_taken_port_is_named(environment: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "٨"])
-def test_what_is_no_port_is_refused(environment: dict[str, str], port: str) -> None:
-    refused = ask(environment, "up", f"--port={port}")
+def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["up", f"--port={port}"])
 
-    assert refused.returncode == 2
-    assert "isn't a port: expected 1 to 65535" in refused.stderr
+    assert ended.value.code == 2
+    assert "isn't a port: expected 1 to 65535" in capsys.readouterr().err
 
 
 def test_the_administrator_is_kept_and_printed(
