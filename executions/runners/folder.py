@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from executions.runners.removing import remove
+from executions.runners.sandbox import Sandbox
+from executions.runners.users import User, lent_user
 
 PREFIX = "attune-run-"
 SETTLED = 60.0  # seconds after which a folder that nobody has locked is nobody's
@@ -18,30 +21,47 @@ SETTLED = 60.0  # seconds after which a folder that nobody has locked is nobody'
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """`home` is the action's own and starts empty; what we hand over lies beside it."""
+    """`home` is the action's own and starts empty; what we hand over lies beside it.
+
+    `user` is who runs in it and owns all of it; None: the worker's own user.
+    """
 
     base: Path
     home: Path
+    user: User | None = None
 
     def write(self, name: str, content: bytes, mode: int) -> Path:
         """Write a file that nobody else can read at any time; return its path."""
         path = self.base / name
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
+        self.give(path)
         return path
+
+    def give(self, path: Path) -> None:
+        """Make a path of ours the run's own."""
+        if self.user is not None:
+            os.chown(path, self.user.uid, self.user.uid, follow_symlinks=False)
 
 
 @contextmanager
-def run_folder(parent: Path | None) -> Iterator[RunFolder]:
-    """Make a run's folder in `parent` (None: the system's temporary folder) and remove it."""
-    base = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # mode 0700
-    try:
-        with _locked(base):
-            home = base / "home"
-            home.mkdir(mode=0o700)
-            yield RunFolder(base, home)
-    finally:
-        shutil.rmtree(base, onerror=_open_and_retry)
+def run_folder(parent: Path | None, sandbox: Sandbox | None = None) -> Iterator[RunFolder]:
+    """Make a run's folder in `parent` (None: the system's temporary folder) and remove it.
+
+    Raises NoUserLeft where each run has a user of its own.
+    """
+    lent = lent_user(sandbox.uids) if sandbox and sandbox.lends_users else nullcontext()
+    with lent as user:
+        base = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # mode 0700
+        try:
+            with _locked(base):
+                folder = RunFolder(base, base / "home", user)
+                folder.home.mkdir(mode=0o700)
+                folder.give(folder.base)
+                folder.give(folder.home)
+                yield folder
+        finally:
+            remove(base)
 
 
 def sweep(parent: Path | None) -> int:
@@ -58,7 +78,7 @@ def _sweep(base: Path) -> bool:
     with suppress(OSError):
         if time.time() - base.lstat().st_mtime > SETTLED:
             with _locked(base):
-                shutil.rmtree(base, onerror=_open_and_retry)
+                remove(base)
                 return True
     return False
 
@@ -72,15 +92,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
-
-
-def _open_and_retry(remove: Callable[..., object], path: str, _error: object) -> None:
-    """Remove what an action made unwritable; what still stays is not the run's failure."""
-    with suppress(OSError):
-        os.chmod(os.path.dirname(path), 0o700)
-        os.chmod(path, 0o700, follow_symlinks=False)
-    with suppress(OSError):
-        if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            os.unlink(path)

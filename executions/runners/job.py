@@ -116,7 +116,7 @@ class RunnerSettings:
     node: str = "node"  # a path, or a name that is looked up on `path`
     result_limit: int = 32 * 1024 * 1024  # bytes of data that a result may hold
     kill_grace: float = 5.0  # seconds between SIGTERM and SIGKILL
-    sandbox: Sandbox = Sandbox()
+    sandbox: Sandbox = field(default_factory=Sandbox)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from executions.runners import code, environment, parameters
+from executions.runners.confine import confine
 from executions.runners.folder import RunFolder, run_folder
 from executions.runners.job import Control, Job, Outcome, RunnerSettings
 from executions.runners.process import run_process
@@ -37,7 +38,7 @@ def run_program(job: Job, control: Control, settings: RunnerSettings, prepare: P
     `prepare` is given the run's folder and the environment, and may raise Unrunnable.
     """
     try:
-        with run_folder(settings.runs_dir) as folder:
+        with run_folder(settings.runs_dir, settings.sandbox) as folder:
             output = _run(job, control, settings, folder, prepare)
     except _PROBLEMS as problem:
         return failed(str(problem), job)
@@ -73,13 +74,23 @@ def _run(job: Job, control: Control, settings: RunnerSettings, folder: RunFolder
     file = folder.write("parameters", given, 0o400) if job.parameter_delivery == "file" else None
     env = environment.build(job, settings, folder.home, file)
     program = prepare(folder, env)
+    cwd = job.pack_dir if job.pack_dir and job.pack_dir.is_dir() else folder.home
     ended = run_process(
         program.argv,
         env={**env, **program.env},
-        cwd=job.pack_dir if job.pack_dir and job.pack_dir.is_dir() else folder.home,
+        cwd=cwd,
         stdin=b"" if file else given,
         limit=job.timeout_seconds,
         control=control,
         kill_grace=settings.kill_grace,
+        confined=confine(job, settings, folder, cwd),
     )
-    return Output(ended.exit_code, ended.duration_ms, ended.stdout, ended.stderr, end=ended.end)
+    return Output(
+        ended.exit_code,
+        ended.duration_ms,
+        ended.stdout,
+        ended.stderr,
+        error=ended.error,
+        end=ended.end,
+        note=ended.note,
+    )

@@ -43,6 +43,7 @@ class Output:
     data: Any = NOTHING
     error: str | None = None
     end: End = "exited"
+    note: str | None = None  # what the action can't have said itself: added to its error
 
 
 def conclude(output: Output, job: Job, control: Control | None = None) -> Outcome:
@@ -141,4 +142,5 @@ def _error(output: Output, job: Job, control: Control | None, masker: Masker) ->
     if output.error or output.exit_code == 0:
         return output.error
     line = "" if output.stderr.truncated else last_line(output.stderr, masker, ERROR_LENGTH)
-    return line or f"Command exited with code {output.exit_code}"
+    said = line or f"Command exited with code {output.exit_code}"
+    return f"{said} ({output.note})" if output.note else said

@@ -1,0 +1,214 @@
+"""The guard of one run: starts the action, and sees to it that nobody outlives its permit."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import select
+import signal
+import socket
+import time
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from executions.guard import action, linux, tree, wire
+
+LOOK = 1.0  # s between looks at the clock: a suspended host's timers don't count its sleep
+LONGEST_NAP = 0.1
+
+# Whoever may signal the guard is somebody else than its worker, who has the socket.
+IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+           signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGALRM, signal.SIGPIPE)  # fmt: skip
+
+
+def now() -> float:
+    """Return the seconds that leases are counted in: they pass while the host is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def guard(control: socket.socket, streams: tuple[int, ...]) -> NoReturn:
+    """Be the guard of a run, in a fresh fork of the zygote, until nobody of it is left."""
+    try:
+        os.setsid()
+        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
+        for signum in IGNORED:
+            signal.signal(signum, signal.SIG_IGN)
+        _say_hello(control)
+        spec = _specification(control)
+        if spec is not None:
+            _Watch(control, spec, streams).keep()
+    except OSError as problem:
+        _say(control, wire.document(wire.FAILED, {"errno": problem.errno, "text": problem.strerror}))
+    os._exit(0)
+
+
+def _say_hello(control: socket.socket) -> None:
+    """Hand the worker what it can kill this process by, whichever namespace either is in."""
+    try:
+        handle = [os.pidfd_open(os.getpid())]
+    except (AttributeError, OSError):
+        handle = []
+    with suppress(OSError):
+        socket.send_fds(control, [wire.READY_AS_INIT if os.getpid() == 1 else wire.READY], handle)
+    for file in handle:
+        os.close(file)
+
+
+def _specification(control: socket.socket) -> dict[str, Any] | None:
+    """Return what to run; None if the worker is gone."""
+    whole = b""
+    while True:
+        message, _files = wire.receive(control)
+        whole += message[1:]
+        if message[:1] == wire.SPEC:
+            return wire.document_in(wire.SPEC + whole)
+        if message[:1] != wire.MORE:
+            return None
+
+
+def _say(control: socket.socket, message: bytes) -> None:
+    with suppress(OSError):
+        control.send(message)
+
+
+class _Watch:
+    """One action under watch. Times are those of `now()`."""
+
+    def __init__(self, control: socket.socket, spec: dict[str, Any], streams: tuple[int, ...]) -> None:
+        self._control = control
+        self._spec = spec
+        self._streams = streams
+        self._ends = now() + (math.inf if spec["limit"] is None else spec["limit"])
+        self._until = math.inf if spec["until"] is None else spec["until"]
+        self._strikes = math.inf  # when the grace of a stop ends
+        self._why = "exited"
+        self._poll = select.poll()
+        self._exited = False
+        self._over = False
+
+    def keep(self) -> None:
+        """Start the action and return when nobody of it is left."""
+        if os.getpid() == 1:
+            linux.own_proc()
+        self._wakes = _wake_at_every_death()
+        self._start()
+        for file in (self._control.fileno(), self._wakes, self._problem):
+            self._poll.register(file, select.POLLIN)
+        while not self._over:
+            self._step()
+
+    def _start(self) -> None:
+        self._problem, problem = os.pipe()
+        me = os.getpid()
+        self._leader = os.fork()
+        if self._leader == 0:
+            action.become(self._spec, self._streams, me, problem)
+        for file in (problem, *self._streams):
+            os.close(file)
+
+    def _step(self) -> None:
+        moment = min(self._until, self._ends, self._strikes)
+        patience = min(LOOK, max(0.0, moment - now())) if moment < math.inf else None
+        for file, _events in self._poll.poll(None if patience is None else math.ceil(patience * 1000)):
+            if file == self._control.fileno():
+                self._listen()
+            elif file == self._wakes:
+                os.read(file, 4096)
+            elif file == self._problem:
+                self._learn_of_problem()
+        self._reap()
+        self._mind_the_clock()
+
+    def _listen(self) -> None:
+        try:
+            message, _files = wire.receive(self._control, wait=False)
+        except BlockingIOError:
+            return
+        except OSError:
+            message = b""
+        match message[:1]:
+            case wire.PERMIT:
+                self._until = wire.number_in(message)
+            case wire.STOP:
+                self._stop(wire.number_in(message))
+            case wire.KILL:
+                self._kill("stopped")
+            case _:
+                self._kill("orphaned")
+
+    def _learn_of_problem(self) -> None:
+        """Pass on what kept the action from its exec; nothing if that went well."""
+        told = os.read(self._problem, 65536).decode(errors="surrogateescape")
+        self._poll.unregister(self._problem)
+        os.close(self._problem)
+        self._problem = -1
+        if told:
+            number, text, file = told.split("\0")
+            problem = {"errno": int(number), "text": text, "file": file}
+            _say(self._control, wire.document(wire.FAILED, problem))
+            self._exited = True  # there was no action whose end could be told
+
+    def _mind_the_clock(self) -> None:
+        moment = now()
+        if self._until <= moment:
+            self._kill("lapsed")
+        elif self._strikes <= moment:
+            self._kill(self._why)
+        elif self._ends <= moment:
+            self._why = "limit"
+            self._ends = math.inf
+            self._stop(self._spec["grace"])
+
+    def _stop(self, grace: float) -> None:
+        if self._why == "exited" and not self._exited:
+            self._why = "stopped"
+        if grace <= 0:
+            self._kill(self._why)
+            return
+        self._strikes = min(self._strikes, now() + grace)
+        tree.terminate({self._leader} if self._spec["spare_leader"] and not self._exited else ())
+
+    def _kill(self, why: str) -> None:
+        """Kill everybody, and come back when they are gone, however long the kernel may hold one."""
+        if not self._exited:
+            self._why = why
+        nap = 0.0005
+        while not self._over:
+            tree.strike()
+            self._reap()
+            if not self._over:
+                time.sleep(nap)
+                nap = min(nap * 1.5, LONGEST_NAP)
+
+    def _reap(self) -> None:
+        """Bury the dead; tell of the leader's end, and know when nobody is left."""
+        while not self._over:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self._over = True
+                return
+            if pid == 0:
+                return
+            if pid == self._leader:
+                self._tell_the_end(os.waitstatus_to_exitcode(status))
+
+    def _tell_the_end(self, code: int) -> None:
+        if self._problem >= 0:  # its last words are in the pipe, or exec has closed it
+            self._learn_of_problem()
+        if self._exited:
+            return
+        self._exited = True
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        end = {"code": code, "why": self._why, "cpu": usage.ru_utime + usage.ru_stime}
+        _say(self._control, wire.document(wire.EXITED, end))
+
+
+def _wake_at_every_death() -> int:
+    """Return the end of a pipe that becomes readable when a child ends."""
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+    return reads
