@@ -1,5 +1,6 @@
 """How a pack's actions are loaded."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,14 +14,20 @@ from attune_project.packs.pack_items import named_permission_sets, runtime_named
 from executions.lifecycle import retrying
 from executions.models import Action
 from executions.models.action import Delivery, OutputFormat, ParameterFormat
-from executions.runners import BY_SUFFIX, SHELL, code, runtime_of
+from executions.runners import BY_SUFFIX, SHELL, code, offers, runtime_of
 from executions.runners.builtin.runner import BuiltinRunner
 
 BUILTIN = "core.builtin"
+NATIVE = "core.native"
 
 
 def _retry_on(path: str, value: Any) -> dict[str, Any]:
     keys.refuse(path, retrying.problems(value))
+    return keys.mapping(path, value)
+
+
+def _requirements(path: str, value: Any) -> dict[str, Any]:
+    keys.refuse(path, offers.problems(value))
     return keys.mapping(path, value)
 
 
@@ -42,8 +49,8 @@ KEYS = {
     "lost_worker_retries": Key(keys.whole(0), default=3),
     "env_allow": Key(keys.texts, default=list),
     "runtime_version": Key(keys.text),
-    "required_worker_runtimes": Key(keys.mapping, default=dict),
-    "worker_pool": Key(keys.text),
+    "required_worker_runtimes": Key(_requirements, default=dict),
+    "worker_pool": Key(keys.pool),
     "worker_selector": Key(keys.mapping, default=dict),
     "worker_tolerations": Key(keys.sequence, default=list),
     "worker_affinity": Key(keys.mapping, default=dict),
@@ -64,10 +71,21 @@ def load_action(item: Item) -> list[str]:
     )
     version = columns.pop("runtime_version")
     if version is not None:
-        columns["required_worker_runtimes"] = {runtime.name: version, **columns["required_worker_runtimes"]}
+        columns["required_worker_runtimes"] = {
+            **_of_version(runtime, version),
+            **columns["required_worker_runtimes"],
+        }
     remarks = _judge_entrypoint(runtime.ref, columns["entrypoint"], item.folder)
     store(row, {**columns, "runtime_id": runtime.pk, "runtime_ref": runtime.ref})
     return remarks
+
+
+def _of_version(runtime: Runtime, version: str) -> dict[str, str]:
+    """Return `runtime_version` as what it is short for."""
+    wanted = {offers.name_of(runtime.ref): version}
+    for problems in offers.problems(wanted).values():
+        raise ItemError("runtime_version", problems[0])
+    return wanted
 
 
 def _refuse_workflow(workflow_file: str | None, entrypoint: str | None) -> None:
@@ -95,6 +113,8 @@ def _judge_entrypoint(runtime: str, entrypoint: str, folder: Path) -> list[str]:
         raise ItemError("entry_point", str(error)) from None
     if found is None and (runtime != SHELL or _looks_like_a_file(entrypoint)):
         return [f"entry_point: there is no file actions/{entrypoint}"]
+    if found is not None and runtime == NATIVE and not os.access(found, os.X_OK):
+        return [f"entry_point: actions/{entrypoint} is not executable: chmod +x makes it so"]
     return []
 
 

@@ -15,7 +15,7 @@ from attune_project.packs.models import Runtime
 from attune_project.rest.filters import Flag, RowFilters, Search, Texts
 from attune_project.rest.serializers import Document, Map, RowSerializer
 from attune_project.rest.views import Catalogue, Listed, RowViewSet
-from executions.api.fields import PoolName, RetryOn
+from executions.api.fields import PoolName, Requirements, RetryOn
 from executions.models import Action
 
 LISTED = (
@@ -65,7 +65,7 @@ class ActionBody(PackItemBody):
     worker_selector = Map(required=False)
     worker_tolerations = serializers.ListField(child=Document(), required=False)
     worker_affinity = Map(required=False)
-    required_worker_runtimes = Map(required=False)
+    required_worker_runtimes = Requirements(required=False)
 
     class Meta:
         model = Action

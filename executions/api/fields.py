@@ -1,15 +1,13 @@
 """Fields that several bodies have."""
 
-import re
 from typing import Any
 
 from rest_framework.exceptions import ValidationError
 
+from attune_project.messaging.topology import POOL_NAME
 from attune_project.rest.serializers import Map, Text
 from executions.lifecycle import retrying
-
-# A pool's name is part of a routing key and of a queue's name.
-POOL = re.compile(r"[A-Za-z0-9_-]{1,64}")
+from executions.runners import offers
 
 
 class PoolName(Text):
@@ -17,9 +15,20 @@ class PoolName(Text):
 
     def to_internal_value(self, data: Any) -> str:
         name = super().to_internal_value(data)
-        if not POOL.fullmatch(name):
+        if not POOL_NAME.fullmatch(name):
             self.fail("pool")
         return name
+
+
+class Requirements(Map):
+    """What a worker must offer: runtimes by name, with the versions that will do (`{"python": ">=3.10"}`)."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        value = super().to_internal_value(data)
+        found = offers.problems(value)
+        if found:
+            raise ValidationError([f"{name}: {text}" if name else text for name, (text,) in found.items()])
+        return value
 
 
 class RetryOn(Map):

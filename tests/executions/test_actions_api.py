@@ -103,6 +103,9 @@ def test_a_ref_that_is_taken_is_409(api, make_action):
         ({"env_allow": "HOME"}, "env_allow"),
         ({"worker_pool": "a.#"}, "worker_pool"),
         ({"worker_selector": []}, "worker_selector"),
+        ({"required_worker_runtimes": {"ruby": ">=3"}}, "required_worker_runtimes"),
+        ({"required_worker_runtimes": {"python": "newest"}}, "required_worker_runtimes"),
+        ({"required_worker_runtimes": {"python": 3.11}}, "required_worker_runtimes"),
         ({"default_execution_permission_set_refs": ["gone"]}, "default_execution_permission_set_refs"),
     ],
 )

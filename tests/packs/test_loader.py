@@ -56,6 +56,35 @@ def test_runtime_version_is_a_demand_on_workers(shop):
 
 
 @pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        ("runtime_version: newest", "runtime_version: 'newest' is no version constraint"),
+        ("required_worker_runtimes: {node: 20.1}", "required_worker_runtimes.node: expected text such as"),
+        ("required_worker_runtimes: {ruby: '3'}", "required_worker_runtimes.ruby: no such runtime; one of"),
+    ],
+)
+def test_a_demand_that_no_worker_could_meet_is_refused(shop, extra, reason):
+    shop.write("actions/a.yaml", f"ref: shop.a\nlabel: A\nrunner_type: python3\nentry_point: a.py\n{extra}")
+
+    report = shop.load()
+
+    assert [one.reason[: len(reason)] for one in report.warnings] == [reason]
+    assert not Action.objects.filter(ref="shop.a").exists()
+
+
+def test_a_native_file_that_can_not_be_executed_is_remarked_on(shop):
+    shop.write("actions/a.yaml", "ref: shop.a\nlabel: A\nrunner_type: native\nentry_point: tool\n")
+    shop.write("actions/tool", "#!/bin/sh\n")
+
+    report = shop.load()
+
+    assert [one.reason for one in report.warnings] == [
+        "entry_point: actions/tool is not executable: chmod +x makes it so"
+    ]
+    assert Action.objects.filter(ref="shop.a").exists()
+
+
+@pytest.mark.parametrize(
     ("text", "field"),
     [
         ("label: Shop\nversion: 1.0.0\n", "ref"),

@@ -10,7 +10,7 @@ from attune_project.packs.models import Pack
 from executions.models import RuntimeEnvironment
 from tests.executions.environments.conftest import wheel
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from executions.environments.installing import BuildFailed, BuildStopped
 from executions.environments.places import Busy, locked
 from executions.models import RuntimeEnvironment
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def builds(recipe, tmp_path):
@@ -168,6 +168,7 @@ def stop_when(path, control):
     control.stop("cancelled")
 
 
+@pytest.mark.django_db(transaction=True)
 def test_others_wait_for_the_one_that_builds(user, new_user, recipe, tmp_path):
     count = builds(recipe, tmp_path)
     recipe.script += f"; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
