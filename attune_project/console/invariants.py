@@ -188,6 +188,45 @@ INVARIANTS = (
         " WHERE resolved_at < created",
     ),
     Invariant(
+        "slot_held_by_ended",
+        "A slot of a policy is held by an execution that is scheduled or runs.",
+        "Something else than the lifecycle wrote this row: delete the slot, who waits for it is let in.",
+        "SELECT s.id, s.execution_id, s.group_key, x.status FROM policy_slot s"
+        " LEFT JOIN execution x ON x.id = s.execution_id"
+        " WHERE COALESCE(x.status, 'gone') NOT IN ('scheduled', 'running', 'canceling')",
+    ),
+    Invariant(
+        "started_without_slot",
+        "An execution that a policy let start holds a slot of it until it has ended.",
+        "Something deleted its slot: more of its group may run at once than the policy allows until it ends.",
+        "SELECT x.id, x.action_ref, x.status, x.policy_id, x.policy_group FROM execution x"
+        " JOIN policy p ON p.id = x.policy_id LEFT JOIN policy_slot s ON s.execution_id = x.id"
+        " WHERE x.status IN ('scheduled', 'running', 'canceling') AND s.id IS NULL",
+    ),
+    Invariant(
+        "waits_in_no_queue",
+        "A requested execution of a policy stands in its queue, or joins it when it is due.",
+        "Set its due_at to now(): the executor's clock puts it into the queue.",
+        "SELECT id, action_ref, policy_id, policy_group FROM execution WHERE status = 'requested'"
+        " AND policy_id IS NOT NULL AND queued_at IS NULL AND due_at IS NULL",
+    ),
+    Invariant(
+        "free_slot_not_taken",
+        "Who waits for a policy is let in when a slot is free and its rate allows.",
+        "The executor's clock does it twice a second: is an executor service running?",
+        """
+        SELECT g.id, p.ref, g.group_key, min(x.queued_at) AS waits_since
+        FROM policy_group g JOIN policy p ON p.id = g.policy_id AND p.enabled AND p.rate_limit IS NULL
+        JOIN execution x ON x.policy_id = g.policy_id AND x.policy_group = g.group_key
+        WHERE x.status = 'requested' AND x.queued_at < :age AND p.updated < :age
+          AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.policy_id = g.policy_id
+                          AND e.policy_group = g.group_key AND e.updated >= :age)
+          AND (SELECT count(*) FROM policy_slot s
+               WHERE s.policy_id = g.policy_id AND s.group_key = g.group_key) < p.threshold
+        GROUP BY g.id, p.ref
+        """,
+    ),
+    Invariant(
         "timer_overdue",
         "An enabled timer fires when it is due.",
         "Is a beat service running, and does it lead? Its log says so; the check `timers` says since when.",

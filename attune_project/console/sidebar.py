@@ -31,6 +31,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             ("Actions", "executions_action", "play_circle"),
             ("Executions", "executions_execution", "terminal"),
+            ("Policies", "executions_policy", "traffic"),
         ),
     ),
     (

@@ -8,6 +8,10 @@ from django.core.management import call_command
 
 from attune_project.console.invariants import INVARIANTS, violations
 
+POLICY = (
+    "INSERT INTO policy (ref, method, threshold, parameters, enabled, is_adhoc)"
+    " VALUES ('p', 'enqueue', 1, '{}', true, true)"
+)
 # name of the invariant -> statements that plant its violation, and what else those break
 PLANTED = {
     "event_not_decided": (
@@ -100,6 +104,44 @@ PLANTED = {
     ),
     "attempt_times_out_of_order": (["UPDATE attempt SET started_at = finished_at + interval '1 s'"], set()),
     "chain_times_out_of_order": (["UPDATE event SET decided_at = created - interval '1 s'"], set()),
+    "slot_held_by_ended": (
+        [
+            POLICY,
+            "INSERT INTO policy_slot (policy_id, group_key, execution_id)"
+            " SELECT p.id, '', x.id FROM policy p, execution x",
+        ],
+        set(),
+    ),
+    "started_without_slot": (
+        [
+            POLICY,
+            "UPDATE execution SET status = 'scheduled', finished_at = NULL, started_at = NULL,"
+            " settled_at = NULL, policy_id = (SELECT id FROM policy), policy_group = ''",
+            "DELETE FROM attempt",
+        ],
+        set(),
+    ),
+    "waits_in_no_queue": (
+        [
+            POLICY,
+            "UPDATE execution SET status = 'requested', finished_at = NULL, started_at = NULL,"
+            " settled_at = NULL, policy_id = (SELECT id FROM policy), policy_group = ''",
+            "DELETE FROM attempt",
+        ],
+        set(),
+    ),
+    "free_slot_not_taken": (
+        [
+            POLICY,
+            "UPDATE execution SET status = 'requested', finished_at = NULL, started_at = NULL,"
+            " settled_at = NULL, policy_id = (SELECT id FROM policy), policy_group = '',"
+            " queued_at = now() - interval '1 hour', updated = now() - interval '1 hour'",
+            "DELETE FROM attempt",
+            "UPDATE policy SET updated = now() - interval '1 hour'",
+            "INSERT INTO policy_group (policy_id, group_key) SELECT id, '' FROM policy",
+        ],
+        set(),
+    ),
     "timer_overdue": (["UPDATE timer SET next_fire_at = now() - interval '1 hour'"], set()),
 }
 
