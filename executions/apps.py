@@ -3,7 +3,7 @@
 from celery import current_app
 from django.apps import AppConfig
 
-from attune_project.messaging import steps
+from attune_project.messaging import pools, steps
 from attune_project.messaging.topology import (
     EXECUTION_COMPLETED,
     EXECUTION_REQUESTED,
@@ -24,6 +24,7 @@ class ExecutionsConfig(AppConfig):
 
         items.register(pack_items.ACTIONS)
         worker_state.answer_running_counts(load.running_counts)
+        pools.answer_pools(load.named_pools)
         runs.answer_runs(is_on=running.is_on, descendants=running.descendants)
         steps.register_hint(EXECUTION_STATUS_CHANGED, waking.wake_streams)
         steps.register(

@@ -31,7 +31,7 @@ def look() -> BrokerState:
     with broker.connect() as connection:
         with connection.channel():  # raises, which look_at_queue does not
             pass
-        names = [name for _, _, name in topology.bindings(pools.declared())]
+        names = [name for _, _, name in topology.bindings(pools.known())]
         findings = {name: inspection.look_at_queue(connection, name) for name in names}
     return BrokerState(
         queues={

@@ -125,6 +125,8 @@ def excused(route: Route, probe: Probe, around: Around) -> bool:
     pool = around.live.get(route.pool) if route.message.consumer == "worker" else None
     if pool is not None and pool.busy:
         return True
+    if pool is None and route.pool is not None:  # the check of the pool says that it has no worker
+        return True
     step = steps.of_message(route.message)
     behind = step is not None and around.states.get(step.name, SILENT).behind
     return behind and probe.unanswered < LONGEST_BACKLOG

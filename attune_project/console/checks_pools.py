@@ -15,7 +15,7 @@ def worker_pools() -> list[Check]:
     """One check per pool that is declared, or that executions wait for."""
     live, waiting = live_pools(), waiting_by_pool()
     unplaced = unplaceable_by_pool()
-    names = {None, *pools.declared(), *waiting}
+    names = {None, *pools.refresh(), *waiting}
     uptime = step_state.uptime()
     found = []
     for name in sorted(names, key=lambda name: name or ""):

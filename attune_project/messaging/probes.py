@@ -19,12 +19,20 @@ log = structlog.get_logger(__name__)
 
 @every(lambda: settings.ATTUNE_PROBE_SECONDS, thread="probes")
 def send_all() -> None:
-    """Send one probe for each routing key that this service publishes on."""
+    """Send one probe for each routing key that this service publishes on, those of new pools too."""
     service = current_service()
-    routes = topology.published_by(service, pools.declared())
+    routes = topology.published_by(service, pools.refresh())
+    _declare_new_pools()
     _note_sent(service, routes)
     for route in routes:
         publisher().send(Letter(route.message, pool=route.pool, probe=service, done=_noter(service, route)))
+
+
+def _declare_new_pools() -> None:
+    try:
+        pools.declare_new()
+    except Exception as problem:  # whatever the transport raises: the broker is away, and the probes say so
+        log.warning("queues of worker pools not declared", error=f"{type(problem).__name__}: {problem}")
 
 
 def answer(routing_key: str, service: str) -> None:

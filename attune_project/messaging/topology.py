@@ -4,9 +4,11 @@ Pure: no Django, no Celery. Messages are grouped by the life they belong to, not
 an enforcement belongs to the life of executions, so `enforcement.created` is on `attune.executions`.
 """
 
+import re
 from dataclasses import dataclass
 
 PREFIX = "attune"
+POOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")  # part of a routing key and of a queue's name
 
 
 @dataclass(frozen=True)

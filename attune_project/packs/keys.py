@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from attune_project.language.schemas import check_schema
+from attune_project.messaging.topology import POOL_NAME
 
 PACK_REF = re.compile(r"[a-z][a-z0-9_-]+")
 ITEM_NAME = re.compile(r"[a-z0-9_][a-z0-9_-]*")
@@ -133,6 +134,17 @@ def version(path: str, value: Any) -> str:
     if not isinstance(value, str) or not SEMVER.fullmatch(value):
         raise ItemError(path, 'expected semantic versioning in quotes, such as "1.0.0"')
     return value
+
+
+def pool(path: str, value: Any) -> str:
+    name = text(path, value)
+    if not POOL_NAME.fullmatch(name):
+        raise ItemError(path, "expected at most 64 letters, digits, _ and -")
+    return name
+
+
+def pools(path: str, value: Any) -> list[str]:
+    return [pool(f"{path}[{index}]", member) for index, member in enumerate(sequence(path, value))]
 
 
 def refuse(path: str, problems: Mapping[str, list[str]]) -> None:

@@ -23,8 +23,12 @@ KEYS = {
     "tags": Key(keys.texts, default=list),
     "runtime_deps": Key(keys.texts, default=list),
     "dependencies": Key(keys.texts, default=list),
+    "worker_pools": Key(keys.pools),
     "system": Key(keys.flag, column="is_standard", default=False),
 }
+
+
+SAID = ("author", "email", "worker_pools")  # kept in the pack's `meta`
 
 
 class PackError(ValueError):
@@ -50,7 +54,7 @@ def read_manifest(folder: Path) -> tuple[Document, dict[str, Any]]:
         keys.refuse("config", config_problems(columns["conf_schema"], columns["config"]))
     except ItemError as error:
         raise PackError(error.path, error.reason, document.line(error.path)) from None
-    said = {name: value for name in ("author", "email") if (value := columns.pop(name)) is not None}
+    said = {name: value for name in SAID if (value := columns.pop(name)) is not None}
     return document, {**columns, "meta": {**said, **columns["meta"]}}
 
 

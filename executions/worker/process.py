@@ -137,13 +137,13 @@ class WorkerProcess:
         return len(claimed)
 
     def _mind_consuming(self) -> None:
-        """Leave messages to others while a kind of slot is taken whole. Asked at each change and at each
-        heartbeat, from any thread.
+        """Leave messages to others while a kind of slot is taken whole, or nothing new is to be taken. Asked
+        at each change and at each heartbeat, from any thread.
 
-        A process that is alone in its pool goes on: nobody else would do what it still can.
+        A process that is alone in its pool goes on: nobody else would do what it can, or answer probes.
         """
         with self._mind:
-            if self.cordoned or self.draining or (self.others and self.slots.full):
+            if self.others and (self.cordoned or self.draining or self.slots.full):
                 consuming.pause()
             else:
                 consuming.resume()

@@ -128,6 +128,8 @@ def test_a_pool_that_only_its_worker_declares_is_watched(probes, ago):
         sent_at=ago(1),
         answered_at=ago(30),
     )
+    assert red() == {}  # without a worker, the check of the pool says so
+    Worker.objects.create(name="one", pool="gpu", last_heartbeat=ago(1))
     assert list(red()) == ["probe:execution.requested.gpu:worker"]
 
     spoil(("execution.requested.gpu", "worker"), sent_at=ago(3600))

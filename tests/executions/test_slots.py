@@ -6,7 +6,9 @@ import uuid
 
 import pytest
 from django.db import DataError, OperationalError
+from django.db.models.functions import Now
 
+from attune_project.packs.models import Worker
 from executions import lifecycle
 from executions.models import Execution
 from executions.requesting import Wanted, request_executions
@@ -151,10 +153,15 @@ def test_a_cordoned_worker_leaves_the_messages_to_others(worker, monkeypatch):
     monkeypatch.setattr(worker_process.consuming, "resume", lambda: said.append("resume"))
     worker._row.cordoned = True
     worker._row.save()
+    make_other()
 
     worker.heartbeat()
 
     assert said == ["pause"]
+
+
+def make_other():
+    Worker.objects.create(name="other", last_heartbeat=Now())
 
 
 def refusing(problem, times=10**6):

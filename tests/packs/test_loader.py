@@ -436,3 +436,23 @@ def test_an_administrator_hands_out_rights_by_a_pack(shop, administrator):
 
     assert report.warnings == []
     assert PermissionSet.objects.get(ref="shop.p").pack.ref == "shop"
+
+
+def test_a_pack_declares_worker_pools(shop):
+    shop.write("pack.yaml", (shop.path / "pack.yaml").read_text() + "worker_pools: [gpu, tape]\n")
+    shop.write("actions/ship.yaml", ACTION + "worker_pool: gpu\n")
+
+    report = shop.load()
+
+    assert report.warnings == []
+    assert Pack.objects.get(ref="shop").meta["worker_pools"] == ["gpu", "tape"]
+    assert Action.objects.get(ref="shop.ship").worker_pool == "gpu"
+
+
+@pytest.mark.parametrize("pool", ["a.b", "'x y'", "3"])
+def test_the_name_of_a_pool_fits_a_queue(shop, pool):
+    shop.write("actions/ship.yaml", ACTION + f"worker_pool: {pool}\n")
+
+    (warning, *_) = shop.load().warnings
+
+    assert (warning.file, warning.reason.partition(":")[0]) == ("actions/ship.yaml", "worker_pool")

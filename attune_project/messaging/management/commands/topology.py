@@ -3,8 +3,17 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, InterfaceError
 
 from attune_project.messaging import broker, declare, drawing, inspection, pools
+
+
+def _pools() -> tuple[str, ...]:
+    """Return every pool; those of settings alone when there is no database to look at, or no table yet."""
+    try:
+        return pools.refresh()
+    except (DatabaseError, InterfaceError):
+        return pools.declared()
 
 
 class Command(BaseCommand):
@@ -17,7 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="compare the live broker with the table")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        names = pools.declared()
+        names = _pools()
         if options["declare"]:
             with broker.connect() as connection:
                 declare.declare_all(connection, names)
