@@ -7,7 +7,7 @@ from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from attune_project.console.models import HealthCheck
 from attune_project.identity.models import PermissionSet
-from executions.models import Execution, Status
+from executions.models import Artifact, Execution, Policy, Progress, Status
 from rules.models import Rule, RuleVersion
 from sensors.models import Event, Timer, Trigger
 from tests.admin.conftest import page
@@ -70,6 +70,122 @@ def test_looking_at_the_page_runs_nothing_and_offers_the_defaults(desk, action):
 
     assert "&quot;message&quot;: &quot;hello&quot;" in answer.content.decode()
     assert not Execution.objects.exists()
+
+
+def rerun_page(execution):
+    return f"/admin/executions/execution/{execution.pk}/rerun/"
+
+
+def test_an_execution_is_run_again_with_changes(desk, chain, administrator):
+    original = chain().execution
+    asked = desk.get(rerun_page(original)).content.decode()
+    body = {"parameters": '{"message": "bye"}', "reason": "they never heard it"}
+
+    answer = desk.post(rerun_page(original), body)
+
+    made = Execution.objects.latest("pk")
+    assert f"Run execution {original.pk} again" in asked
+    assert "&quot;message&quot;: &quot;hello&quot;" in asked
+    assert answer.headers["Location"] == page("executions_execution_change", made.pk)
+    assert (made.original_execution_id, made.rerun_reason, made.executor_id) == (
+        original.pk,
+        "they never heard it",
+        administrator.pk,
+    )
+    assert made.config == {"message": "bye"}
+    shown = desk.get(page("executions_execution_change", original.pk)).content.decode()
+    assert page("executions_execution_change", made.pk) in shown
+
+
+def test_a_secret_that_is_left_as_shown_stays_what_it_was(desk, chain, action):
+    action.param_schema = {"message": {"type": "string"}, "token": {"type": "string", "secret": True}}
+    action.save()
+    original = chain().execution
+    shown = desk.get(rerun_page(original)).context["form"]["parameters"].value()
+    assert "s3cret" not in shown
+
+    desk.post(rerun_page(original), {"parameters": shown.replace("hello", "bye")})
+
+    assert Execution.objects.latest("pk").config == {"message": "bye", "token": "s3cret"}
+
+
+def test_running_again_what_can_t_be_is_told(desk, chain, action):
+    original = chain().execution
+    action.delete()
+
+    answer = desk.post(rerun_page(original), {"parameters": "{}"}, follow=True)
+
+    assert said(answer) == ["Action demo.say does not exist any more."]
+    assert Execution.objects.count() == 1
+
+
+def test_running_again_needs_the_right_to_execute(reader, chain):
+    original = chain().execution
+
+    assert reader.get(rerun_page(original)).status_code == 403
+    assert reader.post(rerun_page(original), {"parameters": "{}"}).status_code == 403
+    assert "Run again" not in reader.get(page("executions_execution_change", original.pk)).content.decode()
+
+
+def test_who_cancelled_and_why_is_kept(desk, chain, administrator):
+    execution = chain().execution
+
+    desk.post(f"/admin/executions/execution/{execution.pk}/cancel/", {"reason": "too late"})
+
+    execution.refresh_from_db()
+    assert (execution.status, execution.cancelled_by_id, execution.cancel_reason) == (
+        "cancelled",
+        administrator.pk,
+        "too late",
+    )
+    shown = desk.get(page("executions_execution_change", execution.pk)).content.decode()
+    assert "too late" in shown
+    assert page("identity_identity_change", administrator.pk) in shown
+
+
+def test_a_page_shows_progress_policy_and_logs(desk, chain):
+    execution = chain().execution
+    policy = Policy.objects.create(ref="demo.few", threshold=1)
+    Execution.objects.filter(pk=execution.pk).update(policy=policy)
+    Progress.objects.create(execution=execution, percent=40, text="unpacking")
+
+    shown = desk.get(page("executions_execution_change", execution.pk)).content.decode()
+
+    assert "40 % unpacking" in shown
+    assert "demo.few" in shown
+    for stream in ("stdout", "stderr"):
+        assert f'data-log-url="/api/v1/executions/{execution.pk}/logs/{stream}/stream"' in shown
+    assert "/static/executions/log.js" in shown
+
+
+def test_what_waits_says_at_which_place(desk, chain, action):
+    Policy.objects.create(ref="demo.few", threshold=1, action_ref=action.ref)
+    first, second = chain().execution, chain().execution
+
+    listed = desk.get(page("executions_execution_changelist")).content.decode()
+    shown = desk.get(page("executions_execution_change", second.pk)).content.decode()
+
+    assert "(place 1 of 1)" in listed
+    assert "(place 1 of 1)" in shown
+    assert "(place " not in desk.get(page("executions_execution_change", first.pk)).content.decode()
+
+
+def test_a_page_lists_what_an_execution_left(desk, browser, identity_with, chain):
+    execution = chain().execution
+    Artifact.objects.create(
+        ref=f"execution.{execution.pk}.report", name="report.txt", type="file_text", execution=execution,
+        last_version=1, owner_identity_id=execution.executor_id,
+    )  # fmt: skip
+    no_artifacts = [
+        {"resource": "executions", "actions": ["read"], "constraints": {"owner": "any"}},
+    ]
+
+    shown = desk.get(page("executions_execution_change", execution.pk)).content.decode()
+    hidden = browser(identity_with(*no_artifacts)).get(page("executions_execution_change", execution.pk))
+
+    assert "report.txt" in shown
+    assert f"/api/v1/artifacts/{Artifact.objects.get().pk}/download" in shown
+    assert "report.txt" not in hidden.content.decode()
 
 
 def test_running_needs_the_right(reader, action):
