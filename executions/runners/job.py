@@ -107,6 +107,8 @@ class RunnerSettings:
     """What a worker host gives to every job."""
 
     http_allow: tuple[str, ...] = ()  # host | address | CIDR | host:port that http_request may reach
+    http_connect: float = 10.0  # seconds for one address, so that a silent one leaves time for the next
+    http_read: float = 300.0  # seconds of silence
     api_url: str = ""
     artifacts_dir: Path | None = None
     runtime_envs_dir: Path | None = None

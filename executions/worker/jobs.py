@@ -30,6 +30,8 @@ def runner_settings() -> RunnerSettings:
     artifacts.mkdir(parents=True, exist_ok=True)
     return RunnerSettings(
         http_allow=tuple(settings.ATTUNE_HTTP_ALLOW),
+        http_connect=settings.ATTUNE_HTTP_CONNECT_SECONDS,
+        http_read=settings.ATTUNE_HTTP_READ_SECONDS,
         api_url=settings.ATTUNE_API_URL,
         artifacts_dir=artifacts,
         result_limit=settings.ATTUNE_RESULT_LIMIT_MB * 1024 * 1024,

@@ -20,8 +20,6 @@ from executions.runners.builtin.ssrf import Allowed, Blocked, resolve
 
 T = TypeVar("T")
 
-CONNECT = 10.0  # seconds for one address, so that a silent one leaves time for the next
-
 _PORTS = {"http": 80, "https": 443}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CREDENTIALS = ("Authorization", "Cookie", "Proxy-Authorization")
@@ -49,16 +47,25 @@ class Hop:
         return self.url.scheme, self.host, self.url.port
 
 
-async def exchange(options: Options, allowed: Allowed) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a host waits, in seconds: for a connection to one address, and in silence."""
+
+    connect: float
+    read: float
+
+
+async def exchange(options: Options, allowed: Allowed, patience: Patience) -> dict[str, Any]:
     """Send the request, follow its redirects, and return the last answer as the action's data.
 
     Raises Blocked, NoAnswer, httpx.HTTPError or OSError when there is none.
     """
     hop = Hop(options.method, options.url, options.headers, options.content)
+    timeout = httpx.Timeout(None, connect=patience.connect, read=patience.read)
     # The transport, not a client: no cookies, no proxies of the environment, no redirects of its own.
     async with httpx.AsyncHTTPTransport(verify=_tls(options.verify), trust_env=False) as transport:
         for _number in range(options.redirects + 1):
-            response = await _send(transport, hop, allowed)
+            response = await _send(transport, hop, allowed, timeout)
             following = _following(hop, response) if options.follow else None
             if following is None:
                 return await _answer(hop, response)
@@ -67,13 +74,15 @@ async def exchange(options: Options, allowed: Allowed) -> dict[str, Any]:
     raise NoAnswer(f"more than {options.redirects} redirects")
 
 
-async def _send(transport: httpx.AsyncHTTPTransport, hop: Hop, allowed: Allowed) -> httpx.Response:
+async def _send(
+    transport: httpx.AsyncHTTPTransport, hop: Hop, allowed: Allowed, timeout: httpx.Timeout
+) -> httpx.Response:
     """Send to the first address of the host that takes a connection."""
     port = _port(hop.url)
     problem: Exception = NoAnswer("the URL has no host")
     for address in await _in_thread(lambda: resolve(hop.host, port, allowed)):
         try:
-            return await transport.handle_async_request(_addressed(hop, address))
+            return await transport.handle_async_request(_addressed(hop, address, timeout))
         except (httpx.ConnectError, httpx.ConnectTimeout) as failure:
             problem = failure
     raise problem
@@ -90,7 +99,7 @@ def _port(url: httpx.URL) -> int:
     return url.port or _PORTS[url.scheme]
 
 
-def _addressed(hop: Hop, address: str) -> httpx.Request:
+def _addressed(hop: Hop, address: str, timeout: httpx.Timeout) -> httpx.Request:
     """Return the request to a judged address, with the name kept for Host, SNI and the certificate."""
     return httpx.Request(
         hop.method,
@@ -99,7 +108,7 @@ def _addressed(hop: Hop, address: str) -> httpx.Request:
         content=hop.content,
         extensions={
             "sni_hostname": hop.host.removesuffix("."),
-            "timeout": httpx.Timeout(None, connect=CONNECT).as_dict(),
+            "timeout": timeout.as_dict(),
         },
     )
 

@@ -2,7 +2,7 @@
 
 An HTTP error status is an answer like any other (`success` false); only when there is no answer
 does the action fail. The whole exchange has one deadline: a server that sends a byte a second
-would outlive any timeout that starts again with each read.
+outlives any timeout that starts again with each read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from executions.runners.builtin.exchange import NoAnswer, exchange
+from executions.runners.builtin.exchange import NoAnswer, Patience, exchange
 from executions.runners.builtin.request import Options, options_from
 from executions.runners.builtin.ssrf import Blocked, parse_allowed
 from executions.runners.job import Control, Job, RunnerSettings
@@ -39,7 +39,7 @@ def run(job: Job, control: Control, settings: RunnerSettings) -> Output:
     except TimeoutError:
         return _too_late(job, options, _since(started))
     except _NO_ANSWER as problem:
-        return Output(1, _since(started), error=_explain(problem))
+        return Output(1, _since(started), error=_explain(problem, settings))
     duration_ms = _since(started)
     return Output(0, duration_ms, data={**data, "elapsed_ms": duration_ms})
 
@@ -49,8 +49,9 @@ async def _limited(
 ) -> dict[str, Any]:
     """Wait for the exchange; end it at the limit (TimeoutError) or on cancel (_Cancelled)."""
     allowed = parse_allowed(settings.http_allow)
+    patience = Patience(settings.http_connect, settings.http_read)
     async with asyncio.timeout(limit):
-        work = asyncio.ensure_future(exchange(options, allowed))
+        work = asyncio.ensure_future(exchange(options, allowed, patience))
         try:
             while not (await asyncio.wait([work], timeout=TICK))[0]:
                 if control.cancelled.is_set():
@@ -67,11 +68,15 @@ def _too_late(job: Job, options: Options, duration_ms: int) -> Output:
     return Output(1, duration_ms, error=f"No answer: not complete within {options.timeout:g} s")
 
 
-def _explain(problem: Exception) -> str:
+def _explain(problem: Exception, settings: RunnerSettings) -> str:
     if isinstance(problem, Blocked):
         return f"Blocked: {problem}"
     if isinstance(problem, NoAnswer):
         return f"No answer: {problem}"
+    if isinstance(problem, httpx.ConnectTimeout):
+        return f"No answer: no connection within {settings.http_connect:g} s"
+    if isinstance(problem, httpx.ReadTimeout):
+        return f"No answer: nothing came for {settings.http_read:g} s"
     return f"No answer: {type(problem).__name__}: {problem}"
 
 

@@ -29,7 +29,7 @@ class Options:
     url: httpx.URL
     headers: httpx.Headers = field(repr=False)
     content: bytes | None = field(repr=False)
-    timeout: float
+    timeout: float  # seconds for everything
     verify: bool
     follow: bool
     redirects: int  # how many may be followed

@@ -76,7 +76,12 @@ def http(port: int) -> Http:
     """Request a path of the server: `http("/echo", method="POST")`; a full URL goes elsewhere."""
 
     def request(
-        target: str, *, allow: tuple[str, ...] = ("127.0.0.1",), limit: float = 20, **parameters: Any
+        target: str,
+        *,
+        allow: tuple[str, ...] = ("127.0.0.1",),
+        limit: float = 20,
+        host: dict[str, Any] | None = None,
+        **parameters: Any,
     ) -> Outcome:
         url = f"http://127.0.0.1:{port}{target}" if target.startswith("/") else target
         job = dataclasses.replace(
@@ -86,7 +91,7 @@ def http(port: int) -> Http:
             parameters={"url": url, **parameters},
             timeout_seconds=limit,
         )
-        return run(job, Control(), RunnerSettings(http_allow=allow))
+        return run(job, Control(), RunnerSettings(http_allow=allow, **(host or {})))
 
     return request
 

@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,33 @@ def test_the_request_has_one_timeout(http: Http, target: str) -> None:
 
     assert outcome.status == "failed"
     assert outcome.result["error"] == "No answer: not complete within 0.3 s"
+
+
+def test_silence_has_a_timeout_of_its_own(http: Http) -> None:
+    outcome = http("/silence", host={"http_read": 0.2})
+
+    assert outcome.status == "failed"
+    assert outcome.result["error"] == "No answer: nothing came for 0.2 s"
+
+
+def test_a_connection_has_a_timeout_of_its_own(http: Http, deaf_port: int) -> None:
+    outcome = http(f"http://127.0.0.1:{deaf_port}/", host={"http_connect": 0.2})
+
+    assert outcome.status == "failed"
+    assert outcome.result["error"] == "No answer: no connection within 0.2 s"
+
+
+@pytest.fixture
+def deaf_port() -> Iterator[int]:
+    """A port that takes no further connection: its queue is full, and nobody empties it."""
+    with socket.socket() as server, ExitStack() as waiting:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        yield server.getsockname()[1]
 
 
 def test_the_limit_of_the_action_is_a_timeout(http: Http) -> None:
