@@ -75,21 +75,18 @@ def store(pieces: Sequence[Piece]) -> set[int]:
 
 READ = """
 SELECT start, content FROM log_chunk
-WHERE execution_id = %s AND attempt = %s AND stream = %s AND start >= COALESCE((
+WHERE execution_id = %s AND attempt = %s AND stream = %s AND start < %s AND start >= COALESCE((
     SELECT max(start) FROM log_chunk WHERE execution_id = %s AND attempt = %s AND stream = %s AND start <= %s
 ), 0)
-ORDER BY start LIMIT %s
+ORDER BY start
 """
 
 
-def read(execution_id: int, attempt: int, stream: str, offset: int, limit: int) -> bytes:
-    """Return what is stored from byte `offset` on, of up to `limit` rows.
-
-    An offset within a character moves on to the next.
-    """
+def read(execution_id: int, attempt: int, stream: str, offset: int, size: int) -> bytes:
+    """Return what is stored from byte `offset` on: all, or at least `size` bytes of it, in whole rows."""
     place = [execution_id, attempt, stream]
     with connection.cursor() as cursor:
-        cursor.execute(READ, [*place, *place, offset, limit])
+        cursor.execute(READ, [*place, offset + size, *place, offset])
         rows = cursor.fetchall()
     content = b"".join(bytes(row[1]) for row in rows)
     return content[max(0, offset - rows[0][0]) :] if rows else b""

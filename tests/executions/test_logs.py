@@ -277,13 +277,13 @@ def test_reading_begins_anywhere(claim):
         [piece, replace(piece, start=4, content=b"4567"), replace(piece, start=8, content=b"89")]
     )
 
-    def read(offset, limit=100):
-        return log_chunks.read(claimed.id, 1, "stdout", offset, limit)
+    def read(offset, size=100):
+        return log_chunks.read(claimed.id, 1, "stdout", offset, size)
 
     assert [read(0), read(3), read(4), read(9), read(10), read(50)] == [
         b"0123456789", b"3456789", b"456789", b"9", b"", b"",
     ]  # fmt: skip
-    assert read(5, limit=1) == b"567"
+    assert read(5, size=3) == b"567"
     assert log_chunks.read(claimed.id, 2, "stdout", 0, 9) == b""
 
 
