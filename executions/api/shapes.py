@@ -40,7 +40,8 @@ class Page(serializers.ListSerializer[Any]):
 
     def to_representation(self, data: Any) -> Any:
         rows = list(data)
-        self.child.places = places(rows)
+        child: Any = self.child
+        child.places = places(rows)
         return super().to_representation(rows)
 
 
