@@ -137,11 +137,13 @@ INVARIANTS = (
     ),
     Invariant(
         "two_accepted_results",
-        "An execution accepts one result: completed has exactly one completed attempt, anything else none.",
+        "An execution accepts one result: completed has one completed attempt, cancelled at most one"
+        " (it ended before it was stopped), anything else none.",
         "Two workers' results were taken, or one was taken without a lease: report it with both attempts.",
         "SELECT x.id, x.action_ref, x.status, count(t.id) AS completed_attempts"
         " FROM execution x LEFT JOIN attempt t ON t.execution_id = x.id AND t.status = 'completed'"
-        " GROUP BY x.id HAVING count(t.id) <> (x.status = 'completed')::int",
+        " GROUP BY x.id HAVING count(t.id) <> (x.status = 'completed')::int"
+        " AND NOT (x.status = 'cancelled' AND count(t.id) = 1)",
     ),
     Invariant(
         "attempt_left_open",
