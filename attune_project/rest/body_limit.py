@@ -9,34 +9,41 @@ from typing import Any
 from .trace import trace_from_header
 
 Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[..., Awaitable[None]]
 
 # A client that is still sending doesn't read our answer: take this much more off the wire, unkept, and
 # then answer whatever it does.
-DRAINED = 64 * 1024 * 1024
-REFUSAL = json.dumps({"error": "The body is larger than 10 MiB.", "code": "PAYLOAD_TOO_LARGE"}).encode()
+MIB = 1024 * 1024
+DRAINED = 64 * MIB
 
 
 class TooLarge(Exception):
     pass
 
 
-def limit_bodies(application: Application, maximum: int) -> Application:
-    """Wrap an ASGI application; a longer body is answered 413, by its announced or by its real length."""
+def limit_bodies(
+    application: Application, maximum: int, larger: Callable[[Scope], int] = lambda scope: 0
+) -> Application:
+    """Wrap an ASGI application; a longer body is answered 413, by its announced or by its real length.
 
-    async def limited(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    `larger` says how long the body of a request may be that may be longer than others.
+    """
+
+    async def limited(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await application(scope, receive, send)
             return
-        body = Counted(receive, maximum, trace_of(scope))
+        most = max(maximum, larger(scope))
+        body = Counted(receive, most, trace_of(scope))
         try:
-            if announced_length(scope) > maximum:
+            if announced_length(scope) > most:
                 raise TooLarge
             await application(scope, body, send)
         except TooLarge:
-            await refuse(body, send)
+            await refuse(body, send, most)
 
     return limited
 
@@ -69,7 +76,7 @@ class Counted:
         return message
 
 
-async def refuse(body: Counted, send: Send) -> None:
+async def refuse(body: Counted, send: Send, most: int) -> None:
     """Hear the client out, keeping nothing, and answer 413."""
     body.left = DRAINED
     with suppress(TooLarge):
@@ -81,4 +88,6 @@ async def refuse(body: Counted, send: Send) -> None:
         (b"x-request-id", str(body.trace).encode()),
     ]
     await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": REFUSAL})
+    text = f"The body is larger than {most // MIB} MiB."
+    refusal = json.dumps({"error": text, "code": "PAYLOAD_TOO_LARGE"}).encode()
+    await send({"type": "http.response.body", "body": refusal})

@@ -44,3 +44,22 @@ def test_an_announced_length_is_enough():
 
 def test_a_client_that_still_sends_is_heard_out():
     assert status_of([b"12345678901"] + [b"x"] * 50) == (413, 51)
+
+
+def test_some_requests_may_have_a_longer_body():
+    async def run(path, size):
+        sent = []
+
+        async def receive():
+            return {"type": "http.request", "body": b"x" * size, "more_body": False}
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "headers": [], "path": path}
+        larger = limit_bodies(read_all, 10, lambda scope: 20 if scope["path"] == "/upload" else 0)
+        await larger(scope, receive, send)
+        return sent[0]["status"]
+
+    found = [asyncio.run(run(path, size)) for path, size in (("/upload", 20), ("/upload", 21), ("/", 11))]
+    assert found == [200, 413, 413]
