@@ -14,9 +14,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[..., Awaitable[None]]
 
+MIB = 1024 * 1024
 # A client that is still sending doesn't read our answer: take this much more off the wire, unkept, and
 # then answer whatever it does.
-MIB = 1024 * 1024
 DRAINED = 64 * MIB
 
 
