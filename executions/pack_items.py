@@ -14,7 +14,7 @@ from attune_project.packs.pack_items import named_permission_sets, runtime_named
 from executions.lifecycle import retrying
 from executions.models import Action
 from executions.models.action import Delivery, OutputFormat, ParameterFormat
-from executions.runners import BY_SUFFIX, SHELL, code, offers, runtime_of
+from executions.runners import BY_SUFFIX, SHELL, code, limits, offers, runtime_of
 from executions.runners.builtin.runner import BuiltinRunner
 
 BUILTIN = "core.builtin"
@@ -23,6 +23,11 @@ NATIVE = "core.native"
 
 def _retry_on(path: str, value: Any) -> dict[str, Any]:
     keys.refuse(path, retrying.problems(value))
+    return keys.mapping(path, value)
+
+
+def _limits(path: str, value: Any) -> dict[str, Any]:
+    keys.refuse(path, limits.problems(value))
     return keys.mapping(path, value)
 
 
@@ -45,6 +50,7 @@ KEYS = {
     "timeout_seconds": Key(keys.whole(1)),
     "max_retries": Key(keys.whole(0), default=0),
     "retry_on": Key(_retry_on),
+    "limits": Key(_limits, default=dict),
     "idempotent": Key(keys.flag, default=False),
     "lost_worker_retries": Key(keys.whole(0), default=3),
     "env_allow": Key(keys.texts, default=list),

@@ -15,13 +15,13 @@ from attune_project.packs.models import Runtime
 from attune_project.rest.filters import Flag, RowFilters, Search, Texts
 from attune_project.rest.serializers import Document, Map, RowSerializer
 from attune_project.rest.views import Catalogue, Listed, RowViewSet
-from executions.api.fields import PoolName, Requirements, RetryOn
+from executions.api.fields import Limits, PoolName, Requirements, RetryOn
 from executions.models import Action
 
 LISTED = (
     "id", "created", "updated", "ref", "pack", "pack_ref", "label", "description", "entrypoint", "runtime",
     "runtime_ref", "parameter_delivery", "parameter_format", "output_format", "timeout_seconds",
-    "max_retries", "retry_on", "idempotent", "lost_worker_retries", "env_allow", "worker_pool",
+    "max_retries", "retry_on", "limits", "idempotent", "lost_worker_retries", "env_allow", "worker_pool",
     "worker_selector", "worker_tolerations", "worker_affinity", "required_worker_runtimes",
     "default_execution_permission_set_refs", "accesses_mcp", "is_adhoc",
 )  # fmt: skip
@@ -58,6 +58,7 @@ class ActionBody(PackItemBody):
     runtime_ref = VisibleRef(Runtime, resource="runtimes", source="runtime", required=False, allow_null=True)
     param_schema = SchemaOf()
     out_schema = SchemaOf()
+    limits = Limits(required=False)
     retry_on = RetryOn(required=False, allow_null=True)
     env_allow = Names()
     default_execution_permission_set_refs = Names()
@@ -72,7 +73,8 @@ class ActionBody(PackItemBody):
         fields = (
             "ref", "pack_ref", "label", "description", "entrypoint", "runtime", "runtime_ref",
             "param_schema", "out_schema", "parameter_delivery", "parameter_format", "output_format",
-            "timeout_seconds", "max_retries", "retry_on", "idempotent", "lost_worker_retries", "env_allow",
+            "timeout_seconds", "max_retries", "retry_on", "limits", "idempotent", "lost_worker_retries",
+            "env_allow",
             "worker_pool", "worker_selector", "worker_tolerations", "worker_affinity",
             "required_worker_runtimes", "default_execution_permission_set_refs", "accesses_mcp",
         )  # fmt: skip

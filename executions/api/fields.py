@@ -7,7 +7,7 @@ from rest_framework.exceptions import ValidationError
 from attune_project.messaging.topology import POOL_NAME
 from attune_project.rest.serializers import Map, Text
 from executions.lifecycle import retrying
-from executions.runners import offers
+from executions.runners import limits, offers
 
 
 class PoolName(Text):
@@ -20,23 +20,34 @@ class PoolName(Text):
         return name
 
 
-class Requirements(Map):
-    """What a worker must offer: runtimes by name, with the versions that will do (`{"python": ">=3.10"}`)."""
+class Checked(Map):
+    """A map with a meaning of its own: `problems` finds what is wrong with it, by member."""
+
+    @staticmethod
+    def problems(value: Any) -> dict[str, list[str]]:
+        raise NotImplementedError
 
     def to_internal_value(self, data: Any) -> Any:
         value = super().to_internal_value(data)
-        found = offers.problems(value)
-        if found:
-            raise ValidationError([f"{name}: {text}" if name else text for name, (text,) in found.items()])
-        return value
-
-
-class RetryOn(Map):
-    """Which attempts are tried again: `{statuses, exit_codes, expression}`, any of them; null: every one."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        value = super().to_internal_value(data)
-        found = retrying.problems(value)
+        found = self.problems(value)
         if found:
             raise ValidationError([f"{path}: {text}" if path else text for path, (text,) in found.items()])
         return value
+
+
+class Requirements(Checked):
+    """What a worker must offer: runtimes by name, with the versions that will do (`{"python": ">=3.10"}`)."""
+
+    problems = staticmethod(offers.problems)
+
+
+class Limits(Checked):
+    """What a process of the action may use: `{memory_mb, cpu_seconds, files, processes, file_size_mb}`."""
+
+    problems = staticmethod(limits.problems)
+
+
+class RetryOn(Checked):
+    """Which attempts are tried again: `{statuses, exit_codes, expression}`, any of them; null: every one."""
+
+    problems = staticmethod(retrying.problems)

@@ -108,7 +108,8 @@ SELECT c.id, c.lease_token, c.action_ref, c.config, c.env_vars, c.rule_ref, c.tr
            'pack_ref', a.pack_ref, 'runtime_ref', a.runtime_ref, 'entrypoint', a.entrypoint,
            'parameter_delivery', a.parameter_delivery, 'parameter_format', a.parameter_format,
            'output_format', a.output_format, 'timeout_seconds', a.timeout_seconds,
-           'env_allow', a.env_allow, 'param_schema', a.param_schema, 'retry_on', a.retry_on) END,
+           'env_allow', a.env_allow, 'limits', a.limits, 'param_schema', a.param_schema,
+           'retry_on', a.retry_on) END,
        p.ref, p.version, p.storage_path, c.executor_id, c.permission_set_refs
 FROM claimed c JOIN tries t ON t.execution_id = c.id
 LEFT JOIN action a ON a.id = c.action_id LEFT JOIN pack p ON p.id = a.pack_id

@@ -58,6 +58,7 @@ def job_of(claimed: Claimed) -> Job:
         parameter_format=action.get("parameter_format", "json"),
         output_format=action.get("output_format", "text"),
         timeout_seconds=limit,
+        limits=action.get("limits") or {},
         env=permitted(
             {name: str(value) for name, value in claimed.env_vars.items()}, action.get("env_allow") or ()
         ),

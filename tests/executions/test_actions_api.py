@@ -10,7 +10,7 @@ URL = "/api/v1/actions"
 ITEM = {
     "id", "created", "updated", "ref", "pack", "pack_ref", "label", "description", "entrypoint", "runtime",
     "runtime_ref", "workflow_def", "parameter_delivery", "parameter_format", "output_format",
-    "timeout_seconds", "max_retries", "retry_on", "idempotent", "lost_worker_retries", "env_allow",
+    "timeout_seconds", "max_retries", "retry_on", "limits", "idempotent", "lost_worker_retries", "env_allow",
     "worker_pool", "worker_selector", "worker_tolerations", "worker_affinity", "required_worker_runtimes",
     "default_execution_permission_set_refs", "accesses_mcp", "is_adhoc",
 }  # fmt: skip
@@ -99,6 +99,8 @@ def test_a_ref_that_is_taken_is_409(api, make_action):
         ({"max_retries": -1}, "max_retries"),
         ({"retry_on": {"statuses": ["completed"]}}, "retry_on"),
         ({"retry_on": {"expression": "{{ reslt() }}"}}, "retry_on"),
+        ({"limits": {"memory": 1}}, "limits"),
+        ({"limits": {"memory_mb": "1G"}}, "limits"),
         ({"idempotent": "yes"}, "idempotent"),
         ({"env_allow": "HOME"}, "env_allow"),
         ({"worker_pool": "a.#"}, "worker_pool"),

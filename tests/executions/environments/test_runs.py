@@ -161,3 +161,9 @@ def test_an_execution_says_that_it_waits_and_can_be_cancelled(start, process, en
 
 def reason_of(execution):
     return Execution.objects.get(pk=execution.pk).status_reason
+
+
+def test_the_limits_of_an_action_hold_for_its_run(start):
+    Action.objects.filter(ref="shop.sh").update(entrypoint="ulimit -n", limits={"files": 77})
+
+    assert ended(start("shop.sh")).result["stdout"] == "77\n"
