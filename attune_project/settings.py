@@ -172,6 +172,8 @@ LOGIN_URL = "/admin/login/"
 LOGIN_REDIRECT_URL = "/admin/"
 ACCESS_TOKEN_LIFETIME = timedelta(seconds=env.integer("ATTUNE_ACCESS_TOKEN_SECONDS", 3600, minimum=1))
 REFRESH_TOKEN_LIFETIME = timedelta(seconds=env.integer("ATTUNE_REFRESH_TOKEN_SECONDS", 604_800, minimum=1))
+# Beyond the limit of a run, while it is being stopped.
+ATTUNE_EXECUTION_TOKEN_SPARE_SECONDS = env.number("ATTUNE_EXECUTION_TOKEN_SPARE_SECONDS", 60, minimum=0)
 SIMPLE_JWT = {
     "ALGORITHM": "HS256",
     "SIGNING_KEY": ATTUNE_JWT_SECRET,

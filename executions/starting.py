@@ -9,11 +9,16 @@ from executions.models import Action
 
 
 def require_start(caller: Identity, action: Action, permission_set_refs: Sequence[str]) -> None:
-    """Raise 403 unless the caller may run the action with these rights; 422 for a set that isn't there.
+    """Raise 403 unless the caller may run the action with these rights; 422 for a set that isn't there."""
+    require(caller, "actions", "execute", action)
+    require_rights(caller, action, permission_set_refs)
+
+
+def require_rights(caller: Identity, action: Action | None, permission_set_refs: Sequence[str]) -> None:
+    """Raise 403 unless the caller could lend the rights that runs of the action would have.
 
     Without any, the action's own come with it: a person who lacks them starts a run that is lent less, but
     a run can't have another one act with rights that it wasn't lent itself.
     """
-    require(caller, "actions", "execute", action)
-    own = action.default_execution_permission_set_refs if caller.run else ()
+    own = action.default_execution_permission_set_refs if action and caller.run else ()
     require_lendable(caller, permission_set_refs or own, "permission_set_refs")

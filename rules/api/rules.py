@@ -12,11 +12,11 @@ from rest_framework.response import Response
 
 from attune_project.identity.models import Identity
 from attune_project.identity.rbac import require, visible_or_404
-from attune_project.identity.references import require_lendable
 from attune_project.packs.models import Pack
 from attune_project.rest.filters import Flag, RowFilters, Texts
 from attune_project.rest.views import Catalogue, Listed, RowViewSet
 from executions.models import Action
+from executions.starting import require_rights
 from rules.api.bodies import RuleBody
 from rules.api.shapes import RuleShape
 from rules.changes import delete_rule, locked_rule, save_rule, set_enabled
@@ -86,7 +86,7 @@ class RuleViews(Catalogue):
         with transaction.atomic():
             rule = self._locked(seen)
             if enabled and not rule.enabled:
-                require_lendable(self.caller, rule.permission_set_refs or (), "permission_set_refs")
+                require_rights(self.caller, rule.action, rule.permission_set_refs or ())
             set_enabled(rule, enabled, by=self.caller)
         return self.show(rule)
 
@@ -97,7 +97,7 @@ class RuleViews(Catalogue):
         for name in ("trigger", "action"):
             if name in values:
                 setattr(rule, f"{name}_ref", values[name].ref)
-        require_lendable(self.caller, rule.permission_set_refs or (), "permission_set_refs")
+        require_rights(self.caller, rule.action, rule.permission_set_refs or ())
         return save_rule(rule, by=self.caller)
 
     def _locked(self, row: Rule) -> Rule:
