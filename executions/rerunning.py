@@ -38,6 +38,7 @@ def rerun(
         permission_set_refs=original.permission_set_refs,
         worker_pool=original.worker_pool,
         worker_selector=original.worker_selector,
+        priority=original.priority,
         rerun_of=Rerun(original.pk, reason),
     )
     [row_id] = request_executions([wanted])

@@ -39,7 +39,9 @@ def made_by(answer):
 
 
 def test_it_is_a_new_execution_of_the_caller_that_names_its_original(api, administrator, ended):
-    original = ended({"user": "u"}, worker_pool="gpu", worker_selector={"disk": "ssd"}, env_vars={"A": "b"})
+    original = ended(
+        {"user": "u"}, worker_pool="gpu", worker_selector={"disk": "ssd"}, env_vars={"A": "b"}, priority=7
+    )
 
     answer = rerun(api, original, reason="the disk was full")
 
@@ -53,7 +55,7 @@ def test_it_is_a_new_execution_of_the_caller_that_names_its_original(api, admini
     )
     assert (row["status"], row["executor"], row["config"]) == ("scheduled", administrator.pk, {"user": "u"})
     assert (new.worker_pool, new.worker_selector, new.env_vars) == ("gpu", {"disk": "ssd"}, {"A": "b"})
-    assert new.trace_id != original.trace_id
+    assert (new.priority, new.trace_id != original.trace_id) == (7, True)
     assert [one["id"] for one in api.get(f"{URL}?original_execution={original.pk}").json()["data"]] == [
         new.pk
     ]
