@@ -113,6 +113,7 @@ def _outcome(claimed: Claimed, control: Control, host: RunnerSettings, live: Liv
             with leaving(claimed, job, host) as left:
                 live.also = left.told.feed if left else None
                 outcome = run(job, control, host)
+                live.end(outcome)
                 return left.keep(outcome, control) if left else outcome
     except BuildFailed as problem:
         return failed(str(problem))

@@ -52,8 +52,8 @@ class StreamLog:
     def feed(self, chunk: bytes) -> str:
         return self._keep(self._transcript.feed(chunk))
 
-    def end(self, *, killed: bool) -> None:
-        self._keep(self._transcript.end(killed=killed))
+    def end(self, *, killed: bool) -> str:
+        return self._keep(self._transcript.end(killed=killed))
 
     def _keep(self, text: str) -> str:
         if text and not self._full:
@@ -98,10 +98,12 @@ class LiveLog:
 
     def feed(self, stream: Stream, chunk: bytes) -> None:
         """Take what the action wrote: the listener of its Control."""
-        text = self._of(stream).feed(chunk)
+        self._tell(stream, self._of(stream).feed(chunk))
+        self._note()
+
+    def _tell(self, stream: Stream, text: str) -> None:
         if text and self.also is not None:
             self.also(stream, text)
-        self._note()
 
     def _of(self, stream: Stream) -> StreamLog:
         if self._masker is None:
@@ -119,6 +121,11 @@ class LiveLog:
     def unsent(self) -> int:
         return sum(one.unsent for one in self.streams.values())
 
+    def end(self, outcome: Outcome) -> None:
+        """End the streams, and tell the last of their text. A second time changes nothing."""
+        for stream, one in self.streams.items():
+            self._tell(stream, one.end(killed=outcome.status in ("timeout", "cancelled")))
+
     def close(self, control: Control, outcome: Outcome) -> Rest:
         """End the streams; return what is to be stored with the end of the run.
 
@@ -127,8 +134,7 @@ class LiveLog:
         """
         if not self.streams:
             return NOTHING_LEFT
-        for one in self.streams.values():
-            one.end(killed=outcome.status in ("timeout", "cancelled"))
+        self.end(outcome)
         flusher.drain(self, lambda: control.reason in ("lost", "shutdown"))
         wanted = [name for name, one in self.streams.items() if one.stored or name not in outcome.result]
         pieces = [piece for name in wanted for piece in self.pieces(name)]
