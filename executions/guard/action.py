@@ -1,4 +1,8 @@
-"""From the fork to the exec of an action: what its process is made of."""
+"""Start the process of an action as a child of its guard.
+
+What it is to be made of, the guard puts on itself first, spawns it and takes it off again: a spawn
+copies nothing of the guard, which a fork would, page after page.
+"""
 
 from __future__ import annotations
 
@@ -6,63 +10,109 @@ import errno
 import os
 import resource
 import signal
-from contextlib import suppress
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from executions.guard import linux
 
-
-def become(spec: dict[str, Any], streams: tuple[int, ...], guard: int, failed: int) -> NoReturn:
-    """Turn this fork of the guard into the action; write what hinders it to `failed` and end."""
-    try:
-        _prepare(spec, streams, guard)
-        _execute(spec["argv"], spec["env"])
-    except BaseException as problem:
-        with suppress(OSError):
-            os.write(failed, _describe(problem, spec).encode(errors="surrogateescape"))
-    os._exit(127)
+_CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
-def _prepare(spec: dict[str, Any], streams: tuple[int, ...], guard: int) -> None:
-    os.setsid()
-    for number, file in enumerate(streams):
-        os.dup2(file, number)
-    _be_killed_first()
-    for name, soft, hard in spec["limits"]:
-        _limit(getattr(resource, name), soft, hard)
+def start(spec: dict[str, Any], streams: tuple[int, ...]) -> int:
+    """Execute `spec` with these for stdin, stdout and stderr; return its pid. Raises OSError."""
     os.umask(0o077)
-    if spec["user"] is not None:
-        _become_user(spec["user"])
-        _require(spec["needs"])
-    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != guard:  # it died before it could be watched
-        os._exit(127)
-    os.chdir(spec["cwd"])
-    for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(signum) not in (signal.SIG_DFL, None):
-            signal.signal(signum, signal.SIG_DFL)
+    with _limited(spec["limits"]), _killed_first(), _as_user(spec["user"]):
+        if spec["user"] is not None:
+            _require(spec["needs"])
+        os.chdir(spec["cwd"])
+        pid = _spawn(spec["argv"], spec["env"], streams)
+    os.chdir("/")
+    return pid
 
 
-def _be_killed_first() -> None:
+def _spawn(argv: list[str], env: dict[str, str], streams: tuple[int, ...]) -> int:
+    """Spawn a program; one without a slash is looked for on the PATH of `env`."""
+    folders = [""] if "/" in argv[0] else env.get("PATH", os.defpath).split(os.pathsep)
+    problem = OSError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+    for folder in folders:
+        path = os.path.join(folder, argv[0])
+        try:
+            return os.posix_spawn(
+                path,
+                argv,
+                env,
+                file_actions=[(os.POSIX_SPAWN_DUP2, file, number) for number, file in enumerate(streams)],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_CATCHABLE,
+            )
+        except OSError as refusal:
+            if refusal.errno not in (errno.ENOENT, errno.ENOTDIR):
+                problem = OSError(refusal.errno, refusal.strerror, path)
+    raise problem
+
+
+@contextmanager
+def _limited(limits: list[tuple[str, int, int]]) -> Iterator[None]:
+    """Set limits, none above what this process may have at most; lift them again where that is allowed."""
+    before = []
+    for name, soft, hard in limits:
+        kind = getattr(resource, name)
+        had = resource.getrlimit(kind)
+        before.append((kind, had))
+        most = had[1] if had[1] != resource.RLIM_INFINITY else hard
+        resource.setrlimit(kind, (min(soft, most), min(hard, most)))
+    try:
+        yield
+    finally:
+        for kind, had in before:
+            with suppress(ValueError, OSError):
+                resource.setrlimit(kind, had)
+
+
+@contextmanager
+def _killed_first() -> Iterator[None]:
     """Let the kernel choose the action before the worker when memory runs out."""
-    linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else this file belongs to root; exec sets it anyway
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("1000")
+    linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else the file belongs to root
+    own = _oom_score_adj("1000")
+    try:
+        yield
+    finally:
+        _oom_score_adj(own)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
 
 
-def _limit(kind: int, soft: int, hard: int) -> None:
-    """Set a limit, no higher than what this process may have at most."""
-    most = resource.getrlimit(kind)[1]
-    if most != resource.RLIM_INFINITY:
-        soft, hard = min(soft, most), min(hard, most)
-    resource.setrlimit(kind, (soft, hard))
+def _oom_score_adj(value: str) -> str:
+    """Set what this process's children inherit; return what it was."""
+    with suppress(OSError):
+        file = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            before = os.read(file, 16).decode()
+            os.write(file, value.encode())
+            return before
+        finally:
+            os.close(file)
+    return value
 
 
-def _become_user(uid: int) -> None:
+@contextmanager
+def _as_user(uid: int | None) -> Iterator[None]:
+    """Be another user for a while. What is executed meanwhile is that user for good: exec forgets the
+    saved id, which is the way back."""
+    if uid is None:
+        yield
+        return
+    groups = os.getgroups()
     os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    os.setresgid(uid, uid, 0)
+    os.setresuid(uid, uid, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        os.setgroups(groups)
 
 
 def _require(paths: list[str]) -> None:
@@ -79,26 +129,4 @@ def _what_to_open(path: str) -> str:
         folder = os.path.join(folder, part)
         if not os.access(folder, os.X_OK):
             return f"The folder {folder} is closed to {user}: chmod o+x {folder}"
-    return f"{user} may not read it: chmod o+r {path}"
-
-
-def _execute(argv: list[str], env: dict[str, str]) -> NoReturn:
-    """Execute a program; one without a slash is looked for on the PATH of `env`."""
-    if "/" in argv[0]:
-        os.execve(argv[0], argv, env)  # noqa: S606 (what this is for)
-    problem: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-    for folder in env.get("PATH", os.defpath).split(os.pathsep):
-        try:
-            os.execve(os.path.join(folder, argv[0]), argv, env)  # noqa: S606 (see above)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except OSError as other:
-            problem = other
-    raise problem
-
-
-def _describe(problem: BaseException, spec: dict[str, Any]) -> str:
-    """Return errno, message and file of an error, for the worker to raise it again."""
-    if not isinstance(problem, OSError) or not problem.errno:
-        return f"0\0{type(problem).__name__}: {problem}\0"
-    return f"{problem.errno}\0{problem.strerror}\0{problem.filename or spec['argv'][0]}"
+    return f"{user[0].upper()}{user[1:]} may not read it: chmod o+r {path}"

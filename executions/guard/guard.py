@@ -37,9 +37,11 @@ def guard(control: socket.socket, streams: tuple[int, ...]) -> NoReturn:
         _say_hello(control)
         spec = _specification(control)
         if spec is not None:
+            if os.getpid() == 1:
+                linux.own_proc()
             _Watch(control, spec, streams).keep()
     except OSError as problem:
-        _say(control, wire.document(wire.FAILED, {"errno": problem.errno, "text": problem.strerror}))
+        _say(control, wire.document(wire.FAILED, {"errno": problem.errno, "text": str(problem.strerror)}))
     os._exit(0)
 
 
@@ -89,23 +91,19 @@ class _Watch:
 
     def keep(self) -> None:
         """Start the action and return when nobody of it is left."""
-        if os.getpid() == 1:
-            linux.own_proc()
         self._wakes = _wake_at_every_death()
-        self._start()
-        for file in (self._control.fileno(), self._wakes, self._problem):
+        try:
+            self._leader = action.start(self._spec, self._streams)
+        except OSError as problem:
+            told = {"errno": problem.errno, "text": problem.strerror, "file": problem.filename or ""}
+            _say(self._control, wire.document(wire.FAILED, told))
+            return
+        for file in self._streams:
+            os.close(file)
+        for file in (self._control.fileno(), self._wakes):
             self._poll.register(file, select.POLLIN)
         while not self._over:
             self._step()
-
-    def _start(self) -> None:
-        self._problem, problem = os.pipe()
-        me = os.getpid()
-        self._leader = os.fork()
-        if self._leader == 0:
-            action.become(self._spec, self._streams, me, problem)
-        for file in (problem, *self._streams):
-            os.close(file)
 
     def _step(self) -> None:
         moment = min(self._until, self._ends, self._strikes)
@@ -113,10 +111,8 @@ class _Watch:
         for file, _events in self._poll.poll(None if patience is None else math.ceil(patience * 1000)):
             if file == self._control.fileno():
                 self._listen()
-            elif file == self._wakes:
-                os.read(file, 4096)
-            elif file == self._problem:
-                self._learn_of_problem()
+            else:
+                os.read(self._wakes, 4096)
         self._reap()
         self._mind_the_clock()
 
@@ -136,18 +132,6 @@ class _Watch:
                 self._kill("stopped")
             case _:
                 self._kill("orphaned")
-
-    def _learn_of_problem(self) -> None:
-        """Pass on what kept the action from its exec; nothing if that went well."""
-        told = os.read(self._problem, 65536).decode(errors="surrogateescape")
-        self._poll.unregister(self._problem)
-        os.close(self._problem)
-        self._problem = -1
-        if told:
-            number, text, file = told.split("\0")
-            problem = {"errno": int(number), "text": text, "file": file}
-            _say(self._control, wire.document(wire.FAILED, problem))
-            self._exited = True  # there was no action whose end could be told
 
     def _mind_the_clock(self) -> None:
         moment = now()
@@ -191,14 +175,10 @@ class _Watch:
                 return
             if pid == 0:
                 return
-            if pid == self._leader:
+            if pid == self._leader and not self._exited:
                 self._tell_the_end(os.waitstatus_to_exitcode(status))
 
     def _tell_the_end(self, code: int) -> None:
-        if self._problem >= 0:  # its last words are in the pipe, or exec has closed it
-            self._learn_of_problem()
-        if self._exited:
-            return
         self._exited = True
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         end = {"code": code, "why": self._why, "cpu": usage.ru_utime + usage.ru_stime}
