@@ -23,8 +23,7 @@ class PoolName(Text):
 class Checked(Map):
     """A map with a meaning of its own: `problems` finds what is wrong with it, by member."""
 
-    @staticmethod
-    def problems(value: Any) -> dict[str, list[str]]:
+    def problems(self, value: Any) -> dict[str, list[str]]:
         raise NotImplementedError
 
     def to_internal_value(self, data: Any) -> Any:
@@ -38,16 +37,19 @@ class Checked(Map):
 class Requirements(Checked):
     """What a worker must offer: runtimes by name, with the versions that will do (`{"python": ">=3.10"}`)."""
 
-    problems = staticmethod(offers.problems)
+    def problems(self, value: Any) -> dict[str, list[str]]:
+        return offers.problems(value)
 
 
 class Limits(Checked):
     """What a process of the action may use: `{memory_mb, cpu_seconds, files, processes, file_size_mb}`."""
 
-    problems = staticmethod(limits.problems)
+    def problems(self, value: Any) -> dict[str, list[str]]:
+        return limits.problems(value)
 
 
 class RetryOn(Checked):
     """Which attempts are tried again: `{statuses, exit_codes, expression}`, any of them; null: every one."""
 
-    problems = staticmethod(retrying.problems)
+    def problems(self, value: Any) -> dict[str, list[str]]:
+        return retrying.problems(value)

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from django.db import Error, connections
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from executions.environments.installing import Progress
@@ -72,7 +73,7 @@ def is_taken_back(need: Need) -> bool:
         return False
 
 
-def _rows(need: Need) -> Any:
+def _rows(need: Need) -> QuerySet[RuntimeEnvironment]:
     return RuntimeEnvironment.objects.filter(
         pack_ref=need.owner, runtime_ref=f"core.{need.recipe.name}", host=host()
     )
@@ -80,9 +81,13 @@ def _rows(need: Need) -> Any:
 
 def _write(need: Need, **values: Any) -> None:
     """Store what is known. A database that is away doesn't end a build."""
-    place = {"pack_ref": need.owner, "runtime_ref": f"core.{need.recipe.name}", "host": host()}
     try:
-        RuntimeEnvironment.objects.update_or_create(**place, defaults={"digest": need.digest, **values})
+        RuntimeEnvironment.objects.update_or_create(
+            pack_ref=need.owner,
+            runtime_ref=f"core.{need.recipe.name}",
+            host=host(),
+            defaults={"digest": need.digest, **values},
+        )
     except Error as problem:
         _unwritten(need, problem)
 

@@ -133,9 +133,16 @@ class Outcome:
 class Runner(Protocol):
     """A runtime: each is a folder, registered in `RUNNERS` under its ref."""
 
-    ref: str
-    aliases: tuple[str, ...]
-    recipe: Recipe | None  # how a pack's dependencies are installed for it
+    @property
+    def ref(self) -> str: ...
+
+    @property
+    def aliases(self) -> tuple[str, ...]: ...
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How a pack's dependencies are installed for it."""
+        ...
 
     def run(self, job: Job, control: Control, settings: RunnerSettings) -> Outcome:
         """Run to the end, within the job's limit; never hang."""

@@ -27,9 +27,20 @@ class Step:
 class Recipe(Protocol):
     """How the environments of one runtime are made. Steps run in the environment's source folder."""
 
-    name: str  # of the runtime, in folders and messages
-    files: tuple[str, ...]  # of the pack's top folder, the first of which says that there is something to do
-    shared: bool  # packs without dependencies need an environment, too: one for all of them
+    @property
+    def name(self) -> str:
+        """Of the runtime, in folders and messages."""
+        ...
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """What the installer reads of the pack's top folder; the first is what people call it by."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Tell whether packs without dependencies need an environment, too: one for all of them."""
+        ...
 
     def asks(self, pack_dir: Path) -> bool:
         """Tell whether a pack names any dependency."""
