@@ -39,11 +39,10 @@ def collect(run: Run, left: RunFolder, mask: Mask = str) -> list[str]:
     """
     warnings = Warnings()
     try:
-        with left.opened() as root:
-            if root is not None:
-                found = folder.listing(root, limits(), warnings)
-                if found:
-                    _Collector(run, root, mask, warnings).store(found)
+        root = left.open()
+        found = [] if root is None else folder.listing(root, limits(), warnings)
+        if root is not None and found:
+            _Collector(run, root, mask, warnings).store(found)
     except LeaseLost:
         log.info("files of a run came after its lease", execution=run.id)
     except (OperationalError, InterfaceError) as problem:

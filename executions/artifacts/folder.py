@@ -10,14 +10,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import threading
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from executions.artifacts.names import readable
+from executions.runners.removing import remove
 
 DEEPEST = 32  # levels of folders
 REMOVED = ".removed-"
@@ -65,34 +65,35 @@ class Found:
 
 
 class RunFolder:
-    """A run's own folder. Whatever the action puts in its place is not followed out of it."""
+    """A run's own folder. Whatever the action puts in its place is not followed out of it.
+
+    It is held open until it is discarded, so that its inode is nobody else's.
+    """
 
     def __init__(self, shared: Path, execution_id: int) -> None:
         self.path = shared / str(execution_id)
         shared.mkdir(parents=True, exist_ok=True)
         put_away(self.path)  # of an attempt whose worker was killed
         self.path.mkdir(mode=0o700)
-        self._identity = _identity(os.lstat(self.path))
+        self._handle = os.open(self.path, _FOLDER)
 
-    @contextmanager
-    def opened(self) -> Iterator[int | None]:
-        """Give a descriptor of the folder, or None when the action removed it."""
+    def open(self) -> int | None:
+        """Return a descriptor of the folder, good until it is discarded; None when the action removed it."""
         try:
             handle = os.open(self.path, _FOLDER)
         except FileNotFoundError:
-            yield None
-            return
-        try:
-            self._identity = _identity(os.fstat(handle))  # an action may have made it anew
-            yield handle
-        finally:
-            os.close(handle)
+            return None
+        os.close(self._handle)
+        self._handle = handle  # an action may have made it anew
+        return handle
 
     def discard(self) -> None:
         """Remove the folder, unless by now another attempt of the execution has its own there."""
+        ours = _identity(os.fstat(self._handle))
         with suppress(OSError):
-            if _identity(os.lstat(self.path)) == self._identity:
+            if _identity(os.lstat(self.path)) == ours:
                 put_away(self.path)
+        os.close(self._handle)
 
 
 def listing(root: int, limits: Limits, warnings: Warnings) -> list[Found]:
@@ -129,7 +130,7 @@ def open_file(root: int, parts: tuple[str, ...]) -> int:
 
 
 def put_away(path: Path) -> None:
-    """Clear a path at once; what lay there is removed by a thread of its own."""
+    """Clear a path at once, and remove what lay there: a thread does what takes long."""
     with suppress(OSError):
         os.rmdir(path)
         return
@@ -138,45 +139,10 @@ def put_away(path: Path) -> None:
         os.rename(path, away)
     except FileNotFoundError:
         return
-    threading.Thread(target=remove, args=(away,), name="artifacts-removal", daemon=True).start()
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a tree of any depth and size; what can't be removed stays.
-
-    Folders within are moved up beside it, so that neither the stack nor descriptors nor the length of
-    paths depend on how deep the tree is.
-    """
-    waiting = [path]
-    while waiting:
-        folder = waiting.pop()
-        with suppress(OSError):
-            waiting += _emptied(folder)
-            os.rmdir(folder)
-
-
-def _emptied(folder: Path) -> list[Path]:
-    """Unlink what is in a folder, and move its folders beside it; return where they are now."""
-    if not stat.S_ISDIR(os.lstat(folder).st_mode):
-        os.unlink(folder)
-        return []
-    os.chmod(folder, 0o700)
-    moved: list[Path] = []
-    handle = os.open(folder, _FOLDER)
-    try:
-        with os.scandir(handle) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    if entry.is_dir(follow_symlinks=False):
-                        beside = folder.with_name(f"{REMOVED}{uuid.uuid4().hex}")
-                        os.chmod(entry.name, 0o700, dir_fd=handle)
-                        os.rename(entry.name, beside, src_dir_fd=handle)
-                        moved.append(beside)
-                    else:
-                        os.unlink(entry.name, dir_fd=handle)
-    finally:
-        os.close(handle)
-    return moved
+    with suppress(OSError):
+        os.unlink(away)  # it was no folder
+        return
+    remove(away)
 
 
 def leftovers(shared: Path) -> tuple[list[int], list[Path]]:

@@ -26,14 +26,13 @@ SHORTEST_SECRET = 6
 
 def runner_settings() -> RunnerSettings:
     """Return what this worker host gives to every job."""
-    artifacts = settings.ATTUNE_DATA_DIR / "artifacts"
-    artifacts.mkdir(parents=True, exist_ok=True)
+    settings.ATTUNE_ARTIFACTS_DIR.mkdir(parents=True, exist_ok=True)
     return RunnerSettings(
         http_allow=tuple(settings.ATTUNE_HTTP_ALLOW),
         http_connect=settings.ATTUNE_HTTP_CONNECT_SECONDS,
         http_read=settings.ATTUNE_HTTP_READ_SECONDS,
         api_url=settings.ATTUNE_API_URL,
-        artifacts_dir=artifacts,
+        artifacts_dir=settings.ATTUNE_ARTIFACTS_DIR,
         result_limit=settings.ATTUNE_RESULT_LIMIT_MB * 1024 * 1024,
         runtime_envs_dir=settings.ATTUNE_RUNTIME_ENVS_DIR,
         python=settings.ATTUNE_PYTHON or base_python(),

@@ -3,6 +3,7 @@
 from django.conf import settings
 
 from attune_project.messaging.ticker import every
+from executions.artifacts import collecting
 from executions.runners import sweep
 from executions.runners.builtin.ssrf import parse_allowed
 from executions.worker.process import WorkerProcess
@@ -18,6 +19,7 @@ def start() -> WorkerProcess:
     parse_allowed(tuple(settings.ATTUNE_HTTP_ALLOW))  # a bad entry is refused here, not at each request
     sweep(None)
     _process = WorkerProcess()
+    collecting.sweep(settings.ATTUNE_ARTIFACTS_DIR)
     return _process
 
 

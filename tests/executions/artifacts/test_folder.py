@@ -1,7 +1,6 @@
 """A run's folder: what is found in it, and what is never touched."""
 
 import os
-import time
 
 import pytest
 
@@ -22,19 +21,10 @@ def listed(run):
 
     def look(limits=MANY):
         warnings = Warnings()
-        with run.opened() as root:
-            found = folder.listing(root, limits, warnings)
+        found = folder.listing(run.open(), limits, warnings)
         return [one.name for one in found], warnings.all()
 
     return look
-
-
-def gone(shared):
-    """Wait until the thread that removes is through."""
-    ends = time.monotonic() + 60
-    while os.listdir(shared) and time.monotonic() < ends:
-        time.sleep(0.01)
-    return os.listdir(shared) == []
 
 
 def test_a_folder_is_private_and_empty(run):
@@ -133,32 +123,30 @@ def test_a_file_that_became_a_link_is_not_opened(run, tmp_path):
     (run.path / "f").symlink_to(tmp_path / "key")
     (run.path / "d").symlink_to(tmp_path)
 
-    with run.opened() as root:
-        for parts in (("f",), ("d", "key"), ("a",), ("absent",)):
-            with pytest.raises(OSError):  # noqa: PT011
-                folder.open_file(root, parts)
+    for parts in (("f",), ("d", "key"), ("a",), ("absent",)):
+        with pytest.raises(OSError):  # noqa: PT011
+            folder.open_file(run.open(), parts)
 
 
 def test_a_pipe_does_not_hold_up_who_opens_it(run):
     os.mkfifo(run.path / "pipe")
 
-    with run.opened() as root, pytest.raises(OSError, match="not a regular file"):
-        folder.open_file(root, ("pipe",))
+    with pytest.raises(OSError, match="not a regular file"):
+        folder.open_file(run.open(), ("pipe",))
 
 
 def test_a_folder_that_was_replaced_by_a_link_is_not_entered(run, tmp_path):
     run.path.rmdir()
     run.path.symlink_to(tmp_path)
 
-    with pytest.raises(OSError), run.opened():  # noqa: PT011
-        pass
+    with pytest.raises(OSError):  # noqa: PT011
+        run.open()
 
 
 def test_a_folder_that_the_action_removed_is_no_fault(run):
     run.path.rmdir()
 
-    with run.opened() as root:
-        assert root is None
+    assert run.open() is None
     run.discard()
 
 
@@ -178,6 +166,8 @@ def test_the_folder_of_a_later_attempt_is_left_alone(run):
     run.discard()
 
     assert later.path.is_dir()
+    later.discard()
+    assert not later.path.exists()
 
 
 def test_discarding_removes_whatever_is_in_it_and_nothing_beside(run, tmp_path):
@@ -190,21 +180,19 @@ def test_discarding_removes_whatever_is_in_it_and_nothing_beside(run, tmp_path):
     run.discard()
 
     assert not run.path.exists()
-    assert gone(run.path.parent)
+    assert os.listdir(run.path.parent) == []
     assert (tmp_path / "kept").exists()
 
 
-def test_a_tree_deeper_than_the_stack_and_any_path_is_removed(run):
-    handle = os.open(run.path, os.O_RDONLY)
-    for _ in range(3000):
-        os.mkdir("deep", dir_fd=handle)
-        handle, above = os.open("deep", os.O_RDONLY, dir_fd=handle), handle
-        os.close(above)
-    os.close(handle)
+def test_a_file_or_a_link_in_its_place_is_removed_and_not_followed(run, tmp_path):
+    (tmp_path / "kept").mkdir()
+    run.path.rmdir()
+    for replace in (lambda: run.path.write_text("x"), lambda: run.path.symlink_to(tmp_path / "kept")):
+        replace()
+        folder.put_away(run.path)
+        assert os.listdir(run.path.parent) == []
 
-    folder.remove(run.path)
-
-    assert os.listdir(run.path.parent) == []
+    assert (tmp_path / "kept").is_dir()
 
 
 def test_leftovers_are_told_from_what_actions_keep(tmp_path):
