@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def searched_first(folder: Path, path: str) -> str:
 
 
 def _run(job: Job, control: Control, settings: RunnerSettings, folder: RunFolder, prepare: Prepare) -> Output:
+    _give_artifacts(job, settings, folder)
     given = parameters.render(job.document(), job.parameter_format)
     file = folder.write("parameters", given, 0o400) if job.parameter_delivery == "file" else None
     env = environment.build(job, settings, folder.home, file)
@@ -94,3 +96,12 @@ def _run(job: Job, control: Control, settings: RunnerSettings, folder: RunFolder
         end=ended.end,
         note=ended.note,
     )
+
+
+def _give_artifacts(job: Job, settings: RunnerSettings, folder: RunFolder) -> None:
+    """Make the folder of the run's artifacts its user's; the one that holds it is everybody's to add to."""
+    if folder.user is None or settings.artifacts_dir is None:
+        return
+    with suppress(FileNotFoundError):
+        os.chmod(settings.artifacts_dir, 0o1777)  # noqa: S103 (as of a temporary folder)
+        folder.give(settings.artifacts_dir / str(job.execution_id))
