@@ -25,7 +25,7 @@ from executions.runners.transcript import Transcript
 
 log = structlog.get_logger(__name__)
 PIECE = 32 * 1024  # bytes of a row
-BATCH = 32  # rows of a statement
+BATCH = 16  # rows of a statement
 SOON = 0.05  # seconds that output waits for more
 YOUNG = 0.1  # seconds in which a run is likely to end by itself
 LEFT = 2 * PIECE  # bytes of a stream that may be stored with the end of its run

@@ -11,6 +11,9 @@ from django.core.management.base import BaseCommand, CommandParser
 from attune_project.messaging import pools, topology
 from attune_project.service import SERVICES
 
+# For glibc: what an output or a result of many megabytes took is given back to the system.
+FLAT = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_TRIM_THRESHOLD_": "131072"}
+
 
 class Command(BaseCommand):
     help = "Run a service: web, beat, sensor, executor, worker or notifier."
@@ -26,6 +29,8 @@ class Command(BaseCommand):
         os.environ["ATTUNE_SERVICE"] = name
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "attune_project.settings")
         command = command_of(name, options["port"], options["bind"])
+        if name == "worker":
+            os.environ.update(FLAT | os.environ)
         sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, *command])  # noqa: S606 (our own command)
 
