@@ -33,7 +33,7 @@ MOST_STEPS = 62
 def pretty(name: str) -> Callable[[Any, Any], SafeString]:
     """Return the display of a JSON column: indented, escaped and not endless."""
 
-    @admin.display(description=name)
+    @admin.display(description=name.replace("_", " "))
     def show(self: Any, row: Any) -> SafeString:
         return json_block(getattr(row, name))
 

@@ -1,6 +1,6 @@
 """Admin pages of executions: what became of each and why, its log, and what can be done about it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -22,6 +22,7 @@ from attune_project.identity.admin_history import (
     pretty,
 )
 from attune_project.identity.admin_pages import address_link
+from attune_project.identity.models import Identity
 from attune_project.identity.rbac import allowed, visible
 from attune_project.language.redaction import all_redacted, redacted
 from executions.admin import acting
@@ -30,6 +31,18 @@ from executions.models import TERMINAL, Action, Artifact, Execution, Stream
 from executions.policies.places import places
 
 MOST_SHOWN = 50
+
+
+def person(name: str) -> Callable[[Any, Any], SafeString | str]:
+    """Return the display of an identity on one row's page: a link by its login, by its id if it is gone."""
+
+    @admin.display(description=name.replace("_", " "))
+    def show(self: Any, row: Any) -> SafeString | str:
+        pk = getattr(row, f"{name}_id")
+        login = Identity.objects.filter(pk=pk).values_list("login", flat=True).first() if pk else None
+        return row_link(Identity, pk, login)
+
+    return show
 
 
 class OfAction(OfRef):
@@ -71,7 +84,6 @@ class ExecutionAdmin(HistoryAdmin):
     inlines = (AttemptInline, ArtifactInline)
     actions = ("cancel",)
     actions_detail = ("cancel_one", "run_again")
-    change_form_outer_before_template = "admin/executions/log.html"
     fieldsets = (
         (None, {"fields": (
             "id", "action_link", "status", "waits_for", "progress_text", "result_map", "cancelled_by_link",
@@ -98,10 +110,9 @@ class ExecutionAdmin(HistoryAdmin):
     action_link = link("action")
     parent_link = link("parent")
     original_link = link("original_execution")
-    executor_link = link("executor")
-    cancelled_by_link = link("cancelled_by")
+    executor_link = person("executor")
+    cancelled_by_link = person("cancelled_by")
     worker_link = link("worker")
-    result_map = pretty("result")
     env = pretty("env_vars")
     selector = pretty("worker_selector")
 
@@ -135,6 +146,13 @@ class ExecutionAdmin(HistoryAdmin):
         """Say what it waits for, and at which place of its queue."""
         place = row.place if hasattr(row, "place") else places([row]).get(row.pk)
         return f"{row.status_reason} (place {place[0]} of {place[1]})" if place else row.status_reason or "-"
+
+    @admin.display(description="result")
+    def result_map(self, row: Execution) -> SafeString:
+        """Show the result but for the output, which has its own place on the page."""
+        return json_block(
+            row.result and {name: value for name, value in row.result.items() if name not in Stream.values}
+        )
 
     @admin.display(description="progress")
     def progress_text(self, row: Execution) -> str:

@@ -158,6 +158,17 @@ def test_a_page_shows_progress_policy_and_logs(desk, chain):
     assert "/static/executions/log.js" in shown
 
 
+def test_output_is_shown_as_a_log_and_not_in_the_result(desk, chain):
+    execution = chain().execution
+    result = {"exit_code": 3, "stdout": "a long story", "error": "no end"}
+    Execution.objects.filter(pk=execution.pk).update(result=result)
+
+    shown = desk.get(page("executions_execution_change", execution.pk)).content.decode()
+
+    assert "no end" in shown
+    assert "a long story" not in shown
+
+
 def test_what_waits_says_at_which_place(desk, chain, action):
     Policy.objects.create(ref="demo.few", threshold=1, action_ref=action.ref)
     first, second = chain().execution, chain().execution

@@ -13,8 +13,10 @@ from sensors.models import Event, Sensor, Trigger
 from tests.admin.conftest import page
 
 OURS = ("sensors", "executions", "rules", "packs", "identity", "messaging", "console")
-# rows on the pages of their identity and their permission set
-INLINE = {"PermissionAssignment", "IdentityRoleAssignment", "PermissionSetRoleAssignment"}
+# rows on the pages of their identity, of their permission set and of their execution
+INLINE = {
+    "PermissionAssignment", "IdentityRoleAssignment", "PermissionSetRoleAssignment", "Progress", "LogChunk",
+}  # fmt: skip
 MODELS = [
     model
     for model in apps.get_models()
