@@ -71,4 +71,4 @@ def _packs() -> list[tuple[str, str, str]]:
         cursor.execute(
             "SELECT ref, version, storage_path FROM pack WHERE storage_path IS NOT NULL ORDER BY id"
         )
-        return cursor.fetchall()
+        return [(ref, version, path) for ref, version, path in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""A broker that can be taken away: a TCP proxy in a thread, in front of the real one."""
+"""A server that can be taken away, or gets another address: a TCP proxy in a thread, before the real one."""
 
 import asyncio
 import threading
@@ -11,7 +11,7 @@ class Proxy:
     """Forwards to a server until it is told to refuse (as one that is down) or to hang (as one behind a
     network that swallows packets)."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, address: str = "127.0.0.1") -> None:
         parts = urlsplit(url)
         self._target = (parts.hostname or "localhost", parts.port or 5672)
         self._loop = asyncio.new_event_loop()
@@ -21,10 +21,11 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self._address = address
         self.port = 0
         self.restore()
         credentials = (parts.netloc.rpartition("@")[0] + "@").removeprefix("@")
-        self.url = urlunsplit(parts._replace(netloc=f"{credentials}127.0.0.1:{self.port}"))
+        self.url = urlunsplit(parts._replace(netloc=f"{credentials}{address}:{self.port}"))
 
     def cut(self) -> None:
         """Break every connection and refuse new ones."""
@@ -50,7 +51,7 @@ class Proxy:
     async def _restore(self) -> None:
         self._flows.set()
         if self._server is None:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self._server = await asyncio.start_server(self._serve, self._address, self.port)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def _cut(self) -> None:
