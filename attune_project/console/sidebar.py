@@ -31,6 +31,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             ("Actions", "executions_action", "play_circle"),
             ("Executions", "executions_execution", "terminal"),
+            ("Artifacts", "executions_artifact", "attach_file"),
             ("Policies", "executions_policy", "traffic"),
         ),
     ),

@@ -1,3 +1,9 @@
 """Admin pages of what is done: a module for each thing that has some."""
 
-from executions.admin import actions, attempts, executions, policies  # noqa: F401 (they register themselves)
+from executions.admin import (  # noqa: F401 (they register themselves)
+    actions,
+    artifacts,
+    attempts,
+    executions,
+    policies,
+)

@@ -16,6 +16,7 @@ OURS = ("sensors", "executions", "rules", "packs", "identity", "messaging", "con
 # rows on the pages of their identity, of their permission set and of their execution
 INLINE = {
     "PermissionAssignment", "IdentityRoleAssignment", "PermissionSetRoleAssignment", "Progress", "LogChunk",
+    "ArtifactVersion", "ArtifactChunk",
 }  # fmt: skip
 MODELS = [
     model
