@@ -21,6 +21,9 @@ from typing import Any
 
 from executions.environments.needs import Need
 
+HOUR = 3600.0
+UNUSED = 30 * 24 * HOUR  # s after which an environment that nothing ran in goes
+
 
 class Busy(Exception):
     """Another process holds the lock."""
@@ -57,6 +60,7 @@ class Place:
             return
         try:
             fcntl.flock(handle, fcntl.LOCK_SH)
+            self._note_use()
             yield folder if self.ready() == folder else None
         finally:
             os.close(handle)
@@ -105,6 +109,12 @@ class Place:
         keep = self.ready()
         return remove(self.owner, self.need.recipe.name, keep)
 
+    def _note_use(self) -> None:
+        """Let the pointer's time say when this was last used, to the hour."""
+        with suppress(OSError):
+            if time.time() - self._pointer.stat().st_mtime > HOUR:
+                os.utime(self._pointer)
+
     @property
     def _pointer(self) -> Path:
         return self.owner / f"{self.need.name}.json"
@@ -122,6 +132,17 @@ def remove(owner: Path, runtime: str, keep: Path | None = None) -> int:
             path.unlink(missing_ok=True)
     folders = [path for path in owner.glob(f"{runtime}-*") if path.is_dir() and path != keep]
     return sum(_removed(folder) for folder in folders)
+
+
+def remove_unused(root: Path) -> int:
+    """Remove what no action ran in for long, such as that of packs which are gone; return how many went."""
+    gone = 0
+    for pointer in root.glob("*/*.json"):
+        owner, runtime = pointer.parent, pointer.stem.rpartition("-")[0]
+        with suppress(Busy, OSError), locked(owner / f"{runtime}.lock"):
+            if time.time() - pointer.stat().st_mtime > UNUSED:
+                gone += remove(owner, runtime)
+    return gone
 
 
 @contextmanager

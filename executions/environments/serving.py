@@ -16,7 +16,7 @@ from django.db import connections
 from executions.environments import records
 from executions.environments.installing import BuildFailed, BuildStopped, Installation, Progress
 from executions.environments.needs import need_of
-from executions.environments.places import Busy, Place
+from executions.environments.places import Busy, Place, remove_unused
 from executions.runners.job import Control, RunnerSettings
 from executions.runners.recipe import Recipe
 
@@ -102,7 +102,8 @@ def _make_ready(place: Place, asker: Asker) -> None:
                 if place.ready() is None:
                     _refuse_failed(place)
                     build(place, asker)
-                return
+            remove_unused(place.root)
+            return
         except Busy:
             if time.monotonic() - told > TELL:
                 told = time.monotonic()

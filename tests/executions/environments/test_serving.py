@@ -1,9 +1,12 @@
 """Building, waiting, failing, repairing: with an installer that is a shell script."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
+from django.conf import settings
 
 from executions.environments.installing import BuildFailed, BuildStopped
 from executions.environments.places import Busy, locked
@@ -223,6 +226,37 @@ def test_what_a_killed_build_left_is_no_environment_and_goes(user, recipe, host)
     assert leftovers(host) == [folder.name]
 
 
+BUILDER = """
+import sys
+from pathlib import Path
+from executions.environments.installing import Installation
+from executions.environments.needs import need_of
+from executions.environments.places import Place
+from executions.runners import Control, RunnerSettings
+from tests.executions.environments.fakes import FakeRecipe
+
+tmp = Path(sys.argv[1])
+host = RunnerSettings(runs_dir=tmp / "runs")
+recipe = FakeRecipe(f"echo $$ > {tmp}/pid; mv {tmp}/pid {tmp}/begun; sleep 600")
+place = Place(tmp / "envs", need_of(recipe, "demo", tmp / "packs/demo", host))
+with place.building():
+    Installation(place, host, Control(), 600).run()
+"""
+
+
+def test_a_builder_that_is_killed_holds_nobody_up(user, recipe, host, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", BUILDER, tmp_path], cwd=settings.BASE_DIR) as builder:
+        wait_for((tmp_path / "begun").exists)
+        half = leftovers(host)
+        builder.kill()
+
+    folder = user.get(recipe)
+
+    assert len(half) == 1
+    assert leftovers(host) == [folder.name]
+    assert user.told[0] == "waiting for the environment of pack demo (starting, 0 s)"
+
+
 def test_a_damaged_environment_is_built_again(user, recipe):
     before = user.get(recipe)
     (before / "it").unlink()
@@ -250,6 +284,31 @@ def test_an_old_one_stays_while_it_is_used(user, new_user, recipe, pack_dir, hos
 
         assert leftovers(host) == sorted([old.name, new.name])
         assert (old / "it").read_text() == "something\n"
+
+
+def test_what_nothing_ran_in_for_a_month_goes(user, recipe, pack_dir, host, tmp_path):
+    for owner in ("gone", "quiet", "used"):
+        folder = host.runtime_envs_dir / owner / "fake-0123-abc"
+        folder.mkdir(parents=True)
+        pointer = folder.parent / "fake-0123.json"
+        pointer.write_text('{"folder": "fake-0123-abc"}')
+        os.utime(pointer, (0, 0) if owner != "quiet" else None)
+
+    with locked(host.runtime_envs_dir / "used/fake-0123-abc"):
+        user.get(recipe)
+
+    left = sorted(path.parent.name for path in host.runtime_envs_dir.glob("*/fake-0123-abc"))
+    assert left == ["quiet", "used"]
+
+
+def test_each_use_is_noted_to_the_hour(user, recipe, host):
+    user.get(recipe)
+    (pointer,) = host.runtime_envs_dir.glob("demo/*.json")
+    os.utime(pointer, (0, 0))
+
+    user.get(recipe)
+
+    assert pointer.stat().st_mtime > 1e9
 
 
 def test_everybody_may_read_an_environment(user, recipe):
