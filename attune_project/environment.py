@@ -57,6 +57,17 @@ def bounds(name: str, default: tuple[int, int], *, minimum: int = 0) -> tuple[in
     return found
 
 
+def span(name: str, default: range) -> range:
+    """Return `64000-64999`, both ends included, as a range."""
+    raw = os.environ.get(name, "").strip()
+    if not raw:
+        return default
+    first, _, last = raw.partition("-")
+    if not (first.isdecimal() and last.isdecimal() and 0 < int(first) <= int(last)):
+        raise ImproperlyConfigured(f"{name}={raw!r}: expected first-last, such as 64000-64999")
+    return range(int(first), int(last) + 1)
+
+
 def choice(name: str, options: tuple[str, ...], default: str) -> str:
     raw = os.environ.get(name, "").strip() or default
     if raw not in options:

@@ -3,6 +3,7 @@
 ATTUNE_ENV is `production` unless said otherwise, so that a forgotten variable fails closed.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,17 @@ ATTUNE_WORKER_MAX_RSS_MB = env.number("ATTUNE_WORKER_MAX_RSS_MB", 0)
 ATTUNE_WORKER_POOL = env.text("ATTUNE_WORKER_POOL")
 ATTUNE_WORKER_POOLS = env.words("ATTUNE_WORKER_POOLS")
 ATTUNE_WORKER_LABELS = env.pairs("ATTUNE_WORKER_LABELS")
+ATTUNE_SANDBOX = env.choice("ATTUNE_SANDBOX", ("none", "user", "bwrap"), "none")
+ATTUNE_RUN_UIDS = env.span("ATTUNE_RUN_UIDS", range(64_000, 65_000))
+ATTUNE_RUN_PID_NAMESPACE = env.flag("ATTUNE_RUN_PID_NAMESPACE", True)
+# Half of the host's: one process that runs away leaves room for the others. 0 in any of these: no limit.
+ATTUNE_RUN_MEMORY_MB = env.integer(
+    "ATTUNE_RUN_MEMORY_MB", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 // 1024**2
+)
+ATTUNE_RUN_CPU_SECONDS = env.integer("ATTUNE_RUN_CPU_SECONDS", 0)
+ATTUNE_RUN_FILES = env.integer("ATTUNE_RUN_FILES", 1024)
+ATTUNE_RUN_PROCESSES = env.integer("ATTUNE_RUN_PROCESSES", 1024)
+ATTUNE_RUN_FILE_SIZE_MB = env.integer("ATTUNE_RUN_FILE_SIZE_MB", 10_240)
 ATTUNE_DRAIN_SECONDS = env.number("ATTUNE_DRAIN_SECONDS", 30)
 ATTUNE_LEASE_SECONDS = env.number("ATTUNE_LEASE_SECONDS", 20, minimum=3)
 ATTUNE_HEARTBEAT_SECONDS = env.number("ATTUNE_HEARTBEAT_SECONDS", 2, minimum=0.1)

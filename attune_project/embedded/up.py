@@ -80,7 +80,8 @@ def _defaults(terminal: Terminal) -> dict[str, str]:
     """Return what the environment may overrule: services drain within the ten seconds of a stop."""
     if os.geteuid() != 0:
         return {"ATTUNE_DRAIN_SECONDS": "3"}
-    terminal.say("attune: you are root, so actions that this Attune runs are root too")
+    if os.environ.get("ATTUNE_SANDBOX", "none") == "none":
+        terminal.say("attune: you are root, so actions that this Attune runs are root too")
     # Celery says the same, six lines for each of its processes.
     return {"ATTUNE_DRAIN_SECONDS": "3", "PYTHONWARNINGS": "ignore:You're running the worker with superuser"}
 
@@ -99,6 +100,7 @@ def _prepare(
         raise LauncherError(f"preparing the database failed (exit code {code}): see the lines above.")
     made = read_private(result)
     result.unlink()
+    supervisor.terminal.say(f"attune: sandbox {made.get('sandbox', 'unknown')}")
     if made.get("created"):
         keep_administrator(folder, chosen)
     return {"login": str(made["login"]), "password": known_password(folder, str(made["login"]))}

@@ -39,6 +39,9 @@ def guard(control: socket.socket, streams: tuple[int, ...]) -> NoReturn:
         if spec is not None:
             if os.getpid() == 1:
                 linux.own_proc()
+                linux.limit_pids(spec["pids"])
+                if spec["user"] is not None:
+                    linux.unshare(linux.CLONE_NEWIPC)  # shared memory would outlive the run, and its limits
             _Watch(control, spec, streams).keep()
     except OSError as problem:
         _say(control, wire.document(wire.FAILED, {"errno": problem.errno, "text": str(problem.strerror)}))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
+from contextlib import suppress
 from typing import Any
 
 CLONE_NEWNS = 0x00020000
@@ -16,6 +18,8 @@ MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
+
+FEWEST_PIDS = 301
 
 _libc: Any = ctypes.CDLL(None, use_errno=True)
 
@@ -46,6 +50,18 @@ def own_proc() -> None:
     unshare(CLONE_NEWNS)
     mount(None, "/proc", None, MS_REC | MS_PRIVATE)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+
+
+def limit_pids(most: int) -> None:
+    """Let the PID namespace of this process, which has its own /proc, hold so many processes and threads.
+
+    Before Linux 6.14 there is one such limit for the whole host: there, nothing is changed. The kernel
+    takes no less than FEWEST_PIDS. 0: no limit.
+    """
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    if most and release and (int(release[1]), int(release[2])) >= (6, 14):
+        with suppress(OSError), open("/proc/sys/kernel/pid_max", "w") as file:
+            file.write(str(max(most, FEWEST_PIDS)))
 
 
 def own_pid_namespace() -> int | None:

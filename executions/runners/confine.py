@@ -73,11 +73,14 @@ def _bubblewrap(job: Job, settings: RunnerSettings, folder: RunFolder, cwd: Path
     hidden = [Path(path) for path in PRIVATE] + list(settings.sandbox.hidden)
     readable = [*settings.sandbox.shown, RESOLVER, job.pack_dir, job.environment, settings.runtime_envs_dir]
     writable = [folder.base, settings.artifacts_dir]
+    shown = [
+        *((path, "--ro-bind") for path in readable if path and _lies_in(path, hidden)),
+        *((path, "--bind") for path in writable if path),
+    ]
     return (
         BWRAP, "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc", "--unshare-uts",
         "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc",
-        *_empty(hidden), *_bound("--ro-bind", readable, hidden), *_bound("--bind", writable, []),
-        "--chdir", str(cwd), "--", *_as_user(folder),
+        *_empty(hidden), *_bound(shown, hidden), "--chdir", str(cwd), "--", *_as_user(folder),
     )  # fmt: skip
 
 
@@ -90,14 +93,20 @@ def _empty(hidden: Iterable[Path]) -> list[str]:
     return words
 
 
-def _bound(how: str, paths: Iterable[Path | None], hidden: Iterable[Path]) -> list[str]:
-    """Return the words that show paths; those in a read-only host only if they'd be hidden else."""
+def _bound(shown: Iterable[tuple[Path, str]], hidden: Sequence[Path]) -> list[str]:
+    """Return the words that show paths, outer ones first, on ways that are open to everybody."""
     words = []
-    for path in sorted({path for path in paths if path is not None}):
-        lies_hidden = any(path.is_relative_to(folder) for folder in hidden)
-        if path.exists() and (lies_hidden or not hidden):
+    for path, how in sorted(shown):
+        if path.exists():
+            for way in reversed(path.parents):
+                if _lies_in(way, hidden) and way not in hidden:
+                    words += ["--perms", "0755", "--dir", str(way)]
             words += [how, str(path), str(path)]
     return words
+
+
+def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _as_user(folder: RunFolder) -> list[str]:

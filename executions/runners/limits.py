@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from signal import SIGKILL, SIGXCPU, SIGXFSZ
@@ -58,11 +57,6 @@ class Limits:
 
 
 NAMES = tuple(field.name for field in fields(Limits))
-
-
-def half_of_memory() -> int:
-    """Return half of this host's memory in MB: one process that runs away leaves room for the others."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2 // MB
 
 
 def problems(value: Any) -> dict[str, list[str]]:

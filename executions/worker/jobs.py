@@ -17,6 +17,7 @@ from executions.runners.result import STOPPED, bounded, failed
 from executions.worker.environments import environment_of
 from executions.worker.leaving import leaving
 from executions.worker.logs import LiveLog
+from executions.worker.sandbox import sandbox
 from executions.worker.tokens import token_of
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,8 @@ SHORTEST_SECRET = 6
 
 def runner_settings() -> RunnerSettings:
     """Return what this worker host gives to every job."""
-    settings.ATTUNE_ARTIFACTS_DIR.mkdir(parents=True, exist_ok=True)
+    for folder in (settings.ATTUNE_ARTIFACTS_DIR, settings.ATTUNE_RUNTIME_ENVS_DIR):
+        folder.mkdir(parents=True, exist_ok=True)
     return RunnerSettings(
         http_allow=tuple(settings.ATTUNE_HTTP_ALLOW),
         http_connect=settings.ATTUNE_HTTP_CONNECT_SECONDS,
@@ -37,6 +39,7 @@ def runner_settings() -> RunnerSettings:
         runtime_envs_dir=settings.ATTUNE_RUNTIME_ENVS_DIR,
         python=settings.ATTUNE_PYTHON or base_python(),
         node=settings.ATTUNE_NODE,
+        sandbox=sandbox(),
     )
 
 

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 from django.conf import settings
@@ -23,22 +23,27 @@ from executions.worker.jobs import perform, runner_settings
 from executions.worker.offering import Offering
 from executions.worker.passing import Passing
 from executions.worker.results import store_soon
+from executions.worker.sandbox import margin
 from executions.worker.scaling import Bounds, Scaling, load_per_core, resident_mb
 from executions.worker.slots import Room, Slots
 
 log = structlog.get_logger(__name__)
 INLINE_BATCH = 200
 FILL_SECONDS = 0.25  # to look for what needs a slot is to go through the whole backlog of what needs none
-LEASE_MARGIN = 5.0  # an action whose lease can't be renewed is killed this long before its end
 
 
 class WorkerProcess:
     """Claims as many scheduled executions as it has free slots, and the instant ones in bulk."""
 
     def __init__(
-        self, host: RunnerSettings | None = None, slots: Bounds | None = None, inside: int | None = None
+        self,
+        host: RunnerSettings | None = None,
+        slots: Bounds | None = None,
+        inside: int | None = None,
+        sandbox: Mapping[str, object] | None = None,
     ) -> None:
         self._host = host or runner_settings()
+        self._sandbox = sandbox or {"mode": self._host.sandbox.mode}
         bounds = slots or Bounds(*settings.ATTUNE_WORKER_SLOTS)
         self.scaling = Scaling(bounds)
         room = Room(bounds.least, inside or settings.ATTUNE_WORKER_BUILTIN_SLOTS)
@@ -79,6 +84,7 @@ class WorkerProcess:
             "slots_min": bounds.least,
             "slots_max": bounds.most,
             "builtin_slots": size.inside,
+            "sandbox": self._sandbox,
         }
 
     def look_at_offers(self) -> bool:
@@ -214,7 +220,7 @@ class WorkerProcess:
 
     def fence(self) -> None:
         """Kill what nobody can renew any more, before its lease ends: without asking the database."""
-        self.slots.fence(min(LEASE_MARGIN, settings.ATTUNE_LEASE_SECONDS / 4))
+        self.slots.fence(margin())
 
     def _beat(self, status: WorkerStatus) -> None:
         meta = {"running": self.slots.busy.total, **({"draining": True} if self.draining else {})}

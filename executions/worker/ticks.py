@@ -1,13 +1,19 @@
 """The worker process of this service: made once, ticked by the clock, asked by the step `run`."""
 
+from dataclasses import asdict
+
+import structlog
 from django.conf import settings
 
 from attune_project.messaging.ticker import every
 from executions.artifacts import collecting
 from executions.runners import sweep
 from executions.runners.builtin.ssrf import parse_allowed
+from executions.runners.proving import prove
+from executions.worker.jobs import runner_settings
 from executions.worker.process import WorkerProcess
 
+log = structlog.get_logger(__name__)
 FULL_SECONDS = 0.25  # between looks for what a full worker still can do
 CANCEL_SECONDS = 0.5  # heartbeats bring cancels back, too, when this look is late
 _process: WorkerProcess | None = None
@@ -18,7 +24,10 @@ def start() -> WorkerProcess:
     global _process  # noqa: PLW0603 (one per process)
     parse_allowed(tuple(settings.ATTUNE_HTTP_ALLOW))  # a bad entry is refused here, not at each request
     sweep(None)
-    _process = WorkerProcess()
+    host = runner_settings()
+    proven = prove(host)  # nothing may be claimed by a worker whose sandbox is none
+    log.info("sandbox", sandbox=str(proven))
+    _process = WorkerProcess(host, sandbox=asdict(proven))
     collecting.sweep(settings.ATTUNE_ARTIFACTS_DIR)
     return _process
 

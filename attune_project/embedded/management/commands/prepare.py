@@ -10,6 +10,9 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from executions.runners.proving import SandboxBroken, prove
+from executions.worker.jobs import runner_settings
+
 DEMO = Path(__file__).resolve().parents[2] / "demo"
 
 
@@ -21,7 +24,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--demo", action="store_true", help="load the demo pack too")
-        parser.add_argument("--result", type=Path, help="write who the first administrator is to this file")
+        parser.add_argument("--result", type=Path, help="write who the first administrator is, and what keeps actions apart, to this file")
 
     def handle(self, *, demo: bool, result: Path | None, **options: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
@@ -30,7 +33,15 @@ class Command(BaseCommand):
         for pack in (settings.BASE_DIR / "attune_project/packs/core", *([DEMO] if demo else [])):
             call_command("load_pack", str(pack), stdout=self.stdout)
         if result:
-            result.write_text(json.dumps(administrator))
+            result.write_text(json.dumps({**administrator, "sandbox": self._sandbox()}))
+
+    def _sandbox(self) -> str:
+        """Return what keeps actions apart from this host, in words; refuse what does not work now, in words,
+        instead of in each worker's log later."""
+        try:
+            return str(prove(runner_settings()))
+        except SandboxBroken as broken:
+            raise CommandError(str(broken)) from None
 
     def _output_of(self, name: str) -> str:
         output = StringIO()
