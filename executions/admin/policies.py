@@ -151,7 +151,7 @@ class OfPolicyAdmin(RbacModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         policies = visible(request.user, "policies", Policy.objects.order_by())
-        rows = self.model._default_manager.filter(policy__in=policies.values("pk"))
+        rows: QuerySet[Any] = self.model._default_manager.filter(policy__in=policies.values("pk"))
         return rows.select_related("policy").order_by(*self.ordering or ())
 
     def may(self, request: HttpRequest, what: str, row: Any = None) -> bool:
@@ -180,7 +180,8 @@ class PolicyGroupAdmin(OfPolicyAdmin):
             Q(policy=OuterRef("policy"), policy_group=OuterRef("group_key"), queued_at__isnull=False),
             status="requested",
         )
-        return super().get_queryset(request).annotate(held=_counted(slots), waits=_counted(waiting))
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.annotate(held=_counted(slots), waits=_counted(waiting))
 
     @admin.display(description="holding")
     def holding(self, row: Any) -> int:

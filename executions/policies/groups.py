@@ -5,7 +5,7 @@ decides about, in one order, then looks and decides: a statement that starts aft
 whatever the last holder did. Who changes a policy waits for the decisions that are under way (a trigger).
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from django.db import connection
 
@@ -84,7 +84,7 @@ def _columns(keys: Iterable[Key]) -> tuple[list[int], list[str]]:
     return [policy_id for policy_id, _ in wanted], [key for _, key in wanted]
 
 
-def _ids(statement: str, *parameters: int | float | Collection[int] | Collection[str]) -> list[int]:
+def _ids(statement: str, *parameters: float | list[int] | list[str]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
         return [row[0] for row in cursor.fetchall()]
