@@ -51,7 +51,8 @@ class ExecutionStream(View):
         operation_id="executions_stream",
         description="Server-sent events without a name. Data: `{entity_type, entity_id, notification_type,"
         " timestamp, payload}`, with `notification_type` `execution_created` or `execution_status_changed`."
-        " It tells the present state of whatever changed; states that passed may be left out. Resume with"
+        " It tells the present state of whatever changed; states that passed may be left out. The payload of"
+        " an execution that tells how far it has come has `progress`, too. Resume with"
         " Last-Event-ID (or `last_event_id`): repeats are possible, a missed change isn't.",
         parameters=[
             OpenApiParameter("execution_id", int, many=True),
@@ -176,6 +177,9 @@ def _event(change: Change, kind: str, moment: datetime) -> bytes:
     }
     if change.old_status is not None:
         payload["old_status"] = change.old_status
+    if change.progressed is not None:
+        moved = _text(change.progressed)
+        payload["progress"] = {"percent": change.percent, "text": change.text, "updated": moved}
     data = {
         "entity_type": "execution",
         "entity_id": change.id,

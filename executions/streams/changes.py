@@ -20,6 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 COLUMNS = (
     "id", "status", "action_ref", "parent_id", "enforcement__id", "rule_ref", "created", "updated",
+    "progress__percent", "progress__text", "progress__updated",
 )  # fmt: skip
 
 # What began, runs, or ended of late. Few rows are leased; the others are found by their time.
@@ -59,7 +60,10 @@ ORDER BY finished_at, id LIMIT %(limit)s
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An execution as it is now. `created_now`: nobody was told of it before."""
+    """An execution as it is now. `created_now`: nobody was told of it before.
+
+    Its own progress does not move `updated`: a hint alone tells that there is some.
+    """
 
     id: int
     status: str
@@ -69,6 +73,9 @@ class Change:
     rule_ref: str | None
     created: datetime
     updated: datetime
+    percent: float | None = None
+    text: str | None = None
+    progressed: datetime | None = None
     old_status: str | None = None
     created_now: bool = False
 

@@ -174,7 +174,7 @@ class Hub:
         self._told[change.id] = change  # the last told are the last in the map
         if before is None:
             return replace(change, created_now=_is_young(change))
-        if before.updated == change.updated:
+        if (before.updated, before.progressed) == (change.updated, change.progressed):
             return None
         return replace(change, old_status=before.status if before.status != change.status else None)
 

@@ -15,6 +15,7 @@ from attune_project.rest import sse
 from executions import lifecycle, waking
 from executions.api.stream import Wanted as Filters
 from executions.api.stream import follow
+from executions.artifacts.told import Told
 from executions.models import Execution
 from executions.requesting import Wanted, request_executions
 from executions.streams import changes, hub
@@ -99,6 +100,27 @@ def test_a_new_execution_is_told_and_then_what_becomes_of_it(administrator, make
     assert payload["action_ref"] == "demo.one"
     assert {"parent", "enforcement", "rule_ref", "workflow_task"} <= set(payload)
     assert payload["updated"] == row.updated.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@transactional
+def test_progress_is_told_as_it_comes(administrator, make_one, worker):
+    make_one()
+    told = Told((claimed := claim_one(worker)).id, claimed.token)
+
+    def say(percent):
+        told.feed("stdout", f"::attune progress percent={percent} text=at {percent}\n")
+        told.close()
+
+    def has_come_to(percent):
+        return lambda seen: any(
+            one.data["payload"].get("progress", {}).get("percent") == percent for one in seen
+        )
+
+    seen = watch(administrator, lambda: say(10), lambda: say(60), until=has_come_to(60))
+
+    progress = seen[-1].data["payload"]["progress"]
+    assert (seen[-1].status, progress["text"]) == ("running", "at 60")
+    assert progress.keys() == {"percent", "text", "updated"}
 
 
 @transactional
