@@ -36,8 +36,8 @@ class Pieces(StreamingHttpResponse):
     """
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        pieces = iter(self.streaming_content)  # type: ignore[arg-type]  # made of a plain iterator
-        while (piece := await sync_to_async(next)(pieces, None)) is not None:
+        pieces: Iterator[bytes] = iter(self.streaming_content)  # type: ignore[arg-type]  # no async one
+        while (piece := await sync_to_async(lambda: next(pieces, None))()) is not None:
             yield piece
 
 

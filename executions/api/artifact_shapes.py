@@ -97,7 +97,7 @@ class ArtifactBody(RowSerializer):
     owner = Text(max_length=LONGEST_REF, allow_blank=True)
     name = Text(max_length=1000, required=False, allow_null=True)
     content_type = ContentType(required=False, allow_null=True)
-    data = Document(required=False, allow_null=True)
+    data = Document(required=False, allow_null=True)  # type: ignore[assignment]  # a field, once it is made
     retention_limit = Number(required=False, min_value=1, max_value=LONGEST_KEPT)
     execution = ExecutionId(required=False, allow_null=True, source="execution_id")
 
@@ -170,7 +170,7 @@ def fitting(kind: str, data: Any, field: str) -> Any:
 class DataBody(serializers.Serializer[Any]):
     """The data of an artifact, in place of what it was."""
 
-    data = Document(required=True, allow_null=True)
+    data = Document(required=True, allow_null=True)  # type: ignore[assignment]  # a field, once it is made
 
 
 class EntryBody(serializers.Serializer[Any]):

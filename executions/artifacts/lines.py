@@ -9,6 +9,7 @@ The last field of a line takes the rest of it; a name with blanks stands in doub
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -111,4 +112,8 @@ def _name(found: re.Match[str]) -> str:
     return name
 
 
-_READERS = {"progress": _progress, "artifact": _artifact, "url": _url}
+_READERS: dict[str, Callable[[str], ProgressTold | ValueTold]] = {
+    "progress": _progress,
+    "artifact": _artifact,
+    "url": _url,
+}

@@ -173,8 +173,11 @@ def _contents(files: Mapping[int, Leaf]) -> None:
 
 def note_written(written: Collection[content.Written]) -> None:
     """Say at versions, and at their artifacts, what was written."""
-    columns = [[one.version_id for one in written], [one.size for one in written],
-               [one.sha256 for one in written]]  # fmt: skip
+    columns: list[list[Any]] = [
+        [one.version_id for one in written],
+        [one.size for one in written],
+        [one.sha256 for one in written],
+    ]
     with connection.cursor() as cursor:
         cursor.execute(_WRITTEN, columns)
 

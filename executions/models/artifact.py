@@ -38,7 +38,7 @@ class Scope(models.TextChoices):
 
 
 class Artifact(Row):
-    """A thing with versions. A value, a url and a list of progress are in `data`; files have versions only."""
+    """A thing with versions. Values, urls and lists of progress are in `data`; files have versions only."""
 
     ref = models.TextField()
     scope = models.TextField(choices=Scope, default=Scope.SYSTEM)
