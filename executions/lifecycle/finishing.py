@@ -42,6 +42,9 @@ WITH given AS (
               AND c.stream = ANY(string_to_array(g.in_log, ','))
             GROUP BY c.stream) log), '{}') END AS result
     FROM given g
+), held AS MATERIALIZED (
+    SELECT x.id FROM execution x JOIN given g ON g.id = x.id
+    WHERE x.lease_token = g.token AND x.status IN ('running', 'canceling') ORDER BY x.id FOR UPDATE OF x
 ), done AS (
     UPDATE execution x
     SET status = CASE WHEN again.yes THEN 'requested' WHEN x.status = 'canceling' THEN 'cancelled'
@@ -61,8 +64,8 @@ WITH given AS (
         started_at = CASE WHEN again.yes THEN NULL ELSE x.started_at END,
         finished_at = CASE WHEN again.yes THEN NULL ELSE GREATEST(clock_timestamp(), x.started_at) END,
         lease_token = NULL, lease_expires_at = NULL, updated = clock_timestamp()
-    FROM ended e
-    WHERE x.id = e.id AND x.lease_token = e.token AND x.status IN ('running', 'canceling')
+    FROM held h JOIN ended e ON e.id = h.id
+    WHERE x.id = h.id AND x.lease_token = e.token AND x.status IN ('running', 'canceling')
     RETURNING x.id, x.status, x.worker_pool, x.policy_id
 ), tries AS (
     UPDATE attempt t

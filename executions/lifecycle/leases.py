@@ -8,6 +8,18 @@ from django.conf import settings
 from executions.lifecycle.announcing import rows_of
 
 
+# Rows are locked in the order of their ids, here and where attempts end, so that the two can't deadlock.
+_RENEW = """
+WITH mine AS MATERIALIZED (
+    SELECT id FROM execution
+    WHERE worker_id = %s AND status IN ('running', 'canceling') AND lease_token = ANY(%s)
+    ORDER BY id FOR UPDATE
+)
+UPDATE execution x SET lease_expires_at = clock_timestamp() + make_interval(secs => %s)
+FROM mine WHERE x.id = mine.id RETURNING x.lease_token, x.status
+"""
+
+
 def renew(worker_id: int, tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, str]:
     """Renew the leases that a worker process still works under; return the status of each by its token.
 
@@ -16,13 +28,7 @@ def renew(worker_id: int, tokens: Collection[uuid.UUID]) -> dict[uuid.UUID, str]
     """
     if not tokens:
         return {}
-    rows = rows_of(
-        "UPDATE execution SET lease_expires_at = clock_timestamp() + make_interval(secs => %s)"
-        " WHERE worker_id = %s AND status IN ('running', 'canceling') AND lease_token = ANY(%s)"
-        " RETURNING lease_token, status",
-        [settings.ATTUNE_LEASE_SECONDS, worker_id, list(tokens)],
-    )
-    return dict(rows)
+    return dict(rows_of(_RENEW, [worker_id, list(tokens), settings.ATTUNE_LEASE_SECONDS]))
 
 
 _CANCELLED = """
