@@ -40,6 +40,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
         (
             ("Packs", "packs_pack", "inventory_2"),
             ("Workers", "packs_worker", "dns"),
+            ("Environments", "executions_runtimeenvironment", "deployed_code"),
             ("Health", "console_healthcheck", "monitor_heart"),
             ("Probes", "messaging_messageprobe", "network_ping"),
             ("Steps", "messaging_step", "stairs"),

@@ -4,6 +4,7 @@ from executions.admin import (  # noqa: F401 (they register themselves)
     actions,
     artifacts,
     attempts,
+    environments,
     executions,
     policies,
 )

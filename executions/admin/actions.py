@@ -40,7 +40,8 @@ class ActionAdmin(RbacModelAdmin):
     fields = (
         "ref", "label", "description", "pack_link", "entrypoint", "runtime_link", "executions", "params",
         "results", "parameter_delivery", "parameter_format", "output_format", "timeout_seconds",
-        "max_retries", "idempotent", "lost_worker_retries", "env_allow", "worker_pool", "selector",
+        "max_retries", "tried_again", "own_limits", "idempotent", "lost_worker_retries", "env_allow",
+        "worker_pool", "selector", "runtimes",
         "default_execution_permission_set_refs", "is_adhoc", "created", "updated",
     )  # fmt: skip
     readonly_fields = fields
@@ -50,6 +51,9 @@ class ActionAdmin(RbacModelAdmin):
     params = pretty("param_schema")
     results = pretty("out_schema")
     selector = pretty("worker_selector")
+    runtimes = pretty("required_worker_runtimes")
+    tried_again = pretty("retry_on")
+    own_limits = pretty("limits")
 
     def has_run_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return allowed(request.user, "actions", "execute")

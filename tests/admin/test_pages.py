@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.urls import NoReverseMatch
 
 from attune_project.messaging.models import DeadLetter, MessageCount, MessageProbe, Step
-from executions.models import Attempt
+from executions.models import Attempt, RuntimeEnvironment
 from rules.changes import save_rule
 from rules.models import RuleEvaluation, RuleVersion
 from sensors.models import Event, Sensor, Trigger
@@ -27,7 +27,7 @@ READ_ONLY = {
     "sensors_event", "sensors_timer", "sensors_timerslot", "rules_enforcement", "rules_ruleversion",
     "rules_ruleevaluation", "executions_execution", "executions_attempt", "messaging_deadletter",
     "messaging_messageprobe", "messaging_messagecount", "messaging_step", "console_healthcheck",
-    "packs_worker",
+    "packs_worker", "executions_runtimeenvironment",
 }  # fmt: skip
 
 
@@ -77,6 +77,15 @@ def rows_of_everything(made):
     )
     MessageCount.objects.create(name="published", label="event.created", outcome="ok")
     Step.objects.create(name="match")
+    RuntimeEnvironment.objects.create(
+        pack_ref="demo",
+        runtime_ref="core.python",
+        host="h",
+        digest="d",
+        status="failed",
+        error="<b>",
+        log="no",
+    )
 
 
 def test_every_row_s_page_opens(desk, chain):
