@@ -122,7 +122,7 @@ class ExecutionViews(Listed, Shown, RowViewSet):
 
 def read(body: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Return the values of a body, which may be left out."""
-    serializer = body(data=request.data or {})
+    serializer = body(data=request.data)
     serializer.is_valid(raise_exception=True)
     values: dict[str, Any] = serializer.validated_data
     return values

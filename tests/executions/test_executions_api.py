@@ -265,6 +265,16 @@ def test_a_reason_is_text_of_some_length(api, make_execution, reason):
     assert (answer.status_code, list(answer.json()["details"])) == (422, ["reason"])
 
 
+@pytest.mark.parametrize("text", ["[]", "null", "0"])
+def test_a_body_is_an_object_or_nothing(api, make_execution, text):
+    address = f"{URL}/{make_execution().pk}/cancel"
+
+    refused = api.post(address, text, content_type="application/json")
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "VALIDATION_ERROR")
+    assert api.post(address, "", content_type="application/json").status_code == 200
+
+
 def test_progress_is_shown(api, make_execution):
     execution = make_execution()
     Progress.objects.create(execution=execution, percent=40, text="unpacking")

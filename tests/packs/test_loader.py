@@ -24,12 +24,14 @@ def test_a_pack_is_loaded_in_order(shop):
 
 
 def test_the_columns_come_from_the_keys(shop):
-    shop.write("actions/ship.yaml", ACTION + "timeout_seconds: 9\nmax_retries: 2\nenv_allow: [REGION]\n")
+    shop.write(
+        "actions/ship.yaml", ACTION + "timeout_seconds: 9\nmax_retries: 2\nretry_on: {exit_codes: [75]}\n"
+    )
 
     shop.load()
 
     action = Action.objects.get(ref="shop.ship")
-    assert (action.timeout_seconds, action.max_retries, action.env_allow) == (9, 2, ["REGION"])
+    assert (action.timeout_seconds, action.max_retries, action.retry_on) == (9, 2, {"exit_codes": [75]})
     assert (action.entrypoint, action.runtime_ref) == ("echo shipped", "core.shell")
     assert action.param_schema == {"order": {"type": "integer", "required": True}}
 
@@ -121,6 +123,12 @@ def test_a_folder_without_pack_yaml_is_no_pack(db, tmp_path):
 
 BAD_ACTIONS = [
     ("ship", ACTION + "idempotent: 'yes'\n", "7: idempotent: expected true or false"),
+    ("ship", ACTION + "retry_on: {exit_codes: [x]}\n", "7: retry_on.exit_codes: Expected a list of whole"),
+    (
+        "ship",
+        ACTION + "retry_on: {expression: 'nope()'}\n",
+        "7: retry_on.expression: unknown function 'nope'",
+    ),
     ("ship", ACTION.replace("shell", "perl"), "3: runner_type: no runtime 'perl'; one of core.builtin, "),
     ("ship", ACTION.replace("integer", "int"), "6: parameters.order.type: unknown type 'int'"),
     ("ship", ACTION.replace("shop.", "other."), "1: ref: expected shop.<name>"),
