@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 MASK = "********"
 SHORTEST = 6  # a shorter secret would blank out ordinary words
@@ -17,7 +19,7 @@ Span = tuple[int, int]
 
 
 class Masker:
-    """Replace every secret in text and in nested data; also its JSON spelling.
+    """Replace every secret in text and in nested data; also its JSON, base64, hex and URL spellings.
 
     Secrets that overlap are one mask, whatever their order, so that none leaves its end behind.
     """
@@ -25,7 +27,7 @@ class Masker:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         long_enough = {secret for secret in secrets if len(secret) >= SHORTEST}
         self.spellings = frozenset(
-            long_enough | {form for secret in long_enough for form in _json_forms(secret)}
+            long_enough | {form for secret in long_enough for form in _forms(secret) if len(form) >= SHORTEST}
         )
 
     def stream(self) -> Masking:
@@ -81,6 +83,8 @@ class Masking:
 
     def _emit(self, end: int) -> str:
         """Let go of the first `end` characters; a mask that reaches beyond them is told now."""
+        if end == 0:
+            return ""
         told, position = [], 0
         for start, stop in self._spans():
             if start >= end:
@@ -136,5 +140,25 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\ufffd")
 
 
-def _json_forms(secret: str) -> set[str]:
-    return {json.dumps(secret, ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
+def _forms(secret: str) -> Iterator[str]:
+    raw = secret.encode("utf-8", "surrogatepass")
+    for ascii_only in (True, False):
+        yield json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+    yield quote(raw, safe="")
+    yield quote_plus(raw)
+    yield raw.hex()
+    yield raw.hex().upper()
+    for encode in (b64encode, urlsafe_b64encode):
+        for before in range(3):
+            yield _base64_core(raw, before, encode)
+
+
+def _base64_core(raw: bytes, before: int, encode: Callable[[bytes], bytes]) -> str:
+    """Return the letters that a secret makes in base64, wherever it stands in what is encoded.
+
+    `before` counts the bytes in front of it, modulo 3; the letters that its neighbours share are left out.
+    """
+    letters = encode(b"\0" * before + raw).decode().rstrip("=")
+    first = (before * 8 + 5) // 6
+    last = (before + len(raw)) * 8 // 6
+    return letters[first:last]

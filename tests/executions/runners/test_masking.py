@@ -1,3 +1,5 @@
+import base64
+import urllib.parse
 from itertools import pairwise
 
 import pytest
@@ -64,6 +66,33 @@ def test_at_the_limit_the_text_is_the_same_however_it_came(words, data):
 
     assert live == transcribe(capture.close(), Masker([SECRET]))
     assert SECRET not in live
+
+
+def test_an_empty_piece_changes_nothing():
+    masking = Masker(["nested-one", "listed-one"]).stream()
+
+    assert masking.feed("a listed-one") + masking.feed("") + masking.end() == f"a {MASK}"
+
+
+@pytest.mark.parametrize("before", [b"", b"a", b"bc"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_base64_shows_nothing_of_a_secret_wherever_it_stands(before, encode):
+    secret = "correct?horse>battery~staple"
+    whole = encode(before + secret.encode() + b" and more").decode()
+
+    shown = Masker([secret]).text(whole)
+
+    head, _, tail = shown.partition(MASK)
+    assert whole.startswith(head)
+    assert whole.endswith(tail)
+    assert len(whole) - len(head) - len(tail) >= len(secret) * 8 // 6 - 2
+
+
+@pytest.mark.parametrize("spell", [bytes.hex, lambda raw: raw.hex().upper(), urllib.parse.quote_plus])
+def test_other_spellings_are_masked_too(spell):
+    secret = "p\u00e4ss word/1"
+
+    assert Masker([secret]).text(f"<{spell(secret.encode())}>") == f"<{MASK}>"
 
 
 def test_a_secret_that_straddles_many_pieces_is_masked():
