@@ -59,7 +59,7 @@ WITH given AS (
         retry_reason = CASE WHEN NOT again.yes THEN x.retry_reason
                             WHEN e.status = 'timeout' THEN 'timeout' ELSE 'transient_error' END,
         due_at = CASE WHEN again.yes THEN clock_timestamp() + make_interval(secs =>
-            LEAST(300, power(2, LEAST(x.retry_count, 20))) * (0.8 + 0.4 * random())) END,
+            LEAST(300, LEAST(300, power(2, LEAST(x.retry_count, 20))) * (0.8 + 0.4 * random()))) END,
         scheduled_at = CASE WHEN again.yes THEN NULL ELSE x.scheduled_at END,
         started_at = CASE WHEN again.yes THEN NULL ELSE x.started_at END,
         finished_at = CASE WHEN again.yes THEN NULL ELSE GREATEST(clock_timestamp(), x.started_at) END,

@@ -7,7 +7,6 @@ from django.conf import settings
 
 from executions.lifecycle.announcing import rows_of
 
-
 # Rows are locked in the order of their ids, here and where attempts end, so that the two can't deadlock.
 _RENEW = """
 WITH mine AS MATERIALIZED (

@@ -10,7 +10,7 @@ from executions.models import Attempt, Execution
 from executions.requesting import Wanted, request_executions
 from executions.runners import Control, RunnerSettings
 from executions.worker.jobs import perform
-from tests.executions.lives import claim_one, due_now
+from tests.executions.lives import claim_one, due_now, end
 
 FAILED = {"exit_code": 75, "succeeded": False, "error": "x"}
 
@@ -95,6 +95,25 @@ def test_the_worker_asks_the_action_that_it_claimed(make_action, worker, codes, 
 
     assert Attempt.objects.filter(execution=row_id, status="failed").count() == attempts
     assert Execution.objects.get(pk=row_id).status == "failed"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("before", "least", "most"), [(6, 40, 90), (7, 90, 170), (9, 200, 330), (40, 200, 330)]
+)
+def test_each_attempt_waits_twice_as_long_and_no_more_than_five_minutes(
+    make_action, worker, before, least, most
+):
+    action = make_action(max_retries=99)
+    request_executions([Wanted(action, {}, uuid.uuid4()) for _ in range(20)])
+    Execution.objects.update(retry_count=before)
+    for _ in range(20):
+        end(claim_one(worker), "failed")
+
+    waits = [(row.due_at - row.updated).total_seconds() for row in Execution.objects.all()]
+
+    assert all(least < wait <= most for wait in waits)
+    assert len({round(wait, 1) for wait in waits}) > 1, "not all of them come back at once"
 
 
 @pytest.mark.django_db
