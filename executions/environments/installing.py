@@ -13,6 +13,7 @@ from pathlib import Path
 
 from executions.environments.needs import Need
 from executions.environments.places import Place
+from executions.runners.confine import Confined
 from executions.runners.folder import RunFolder, run_folder
 from executions.runners.job import Control, RunnerSettings, Stream
 from executions.runners.process import Ended, run_process
@@ -122,7 +123,8 @@ class Installation:
             raise BuildFailed(f"{step.words} failed:\n{ended.error or said}")
 
     def _process(self, step: Step, source: Path, env: Mapping[str, str], left: float) -> Ended:
-        """Run a step; what it says is the build's, not the action's."""
+        """Run a step, as the worker's user; what it says is the build's, not the action's."""
+        sandbox = self.settings.sandbox
         listener, self.control.listener = self.control.listener, self.progress.hear
         try:
             return run_process(
@@ -133,6 +135,7 @@ class Installation:
                 limit=max(left, 0.0),
                 control=self.control,
                 kill_grace=self.settings.kill_grace,
+                confined=Confined(margin=sandbox.margin, pid_namespace=sandbox.pid_namespace),
             )
         finally:
             self.control.listener = listener

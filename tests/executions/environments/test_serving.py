@@ -335,3 +335,31 @@ def test_a_database_that_is_away_does_not_end_a_build(user, recipe, monkeypatch)
 def test_only_one_builds_for_a_pack_and_runtime(tmp_path):
     with locked(tmp_path / "a.lock"), pytest.raises(Busy), locked(tmp_path / "a.lock"):
         pass
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_build_tells_how_far_it_is(user, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr("executions.environments.serving.TELL", 0.02)
+    recipe.script = f"echo fetching; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done; cp deps.txt ../it"
+    found = {}
+    thread = threading.Thread(target=get_and_close, args=(user, recipe, found))
+    thread.start()
+    wait_for(lambda: RuntimeEnvironment.objects.filter(log="fetching\n").exists())
+    row = RuntimeEnvironment.objects.get()
+    (tmp_path / "go").touch()
+    thread.join()
+
+    assert (row.status, row.step, row.finished_at) == ("building", "fake install", None)
+    assert any("environment of pack demo (fake install, " in said for said in user.told)
+    assert found
+
+
+def test_what_an_installer_says_is_not_the_action_s(user, recipe):
+    heard = []
+    user.control.listener = lambda stream, chunk: heard.append(chunk)
+    recipe.script = "echo installing; cp deps.txt ../it"
+
+    user.get(recipe)
+    user.control.listener("stdout", b"own")
+
+    assert heard == [b"own"]
