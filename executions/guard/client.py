@@ -85,6 +85,8 @@ class Guarded:
                 message, handles = wire.receive(self._control, wait=False, files=1)
             except (BlockingIOError, InterruptedError):
                 return
+            except ConnectionResetError:  # it ended with a permit unread; what it had said comes now
+                continue
             except OSError:
                 message, handles = b"", []
             self._take(message, handles)
