@@ -1,10 +1,11 @@
 """`GET /executions/stream`: the present state of whatever changes, as server-sent events."""
 
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.http import HttpResponseBase
@@ -117,7 +118,7 @@ async def follow(look: Look, wanted: Wanted, cursor: datetime | None) -> AsyncGe
 
     Who falls too far behind is let go: coming back with its last event, it misses nothing.
     """
-    subscription = hub().subscribe()
+    subscription = hub().subscribe(wanted.fits)
     beat_at = time.monotonic() + sse.BEAT
     try:
         yield sse.RECONNECT
@@ -154,15 +155,19 @@ async def past(wanted: Wanted, cursor: datetime | None) -> AsyncGenerator[list[C
 
 async def frames_of(told: list[Change], wanted: Wanted, reader: Reader) -> bytes:
     fitting = await reader.readable([change for change in told if wanted.fits(change)])
-    return b"".join(frame for change in fitting for frame in events_of(change))
+    return b"".join(map(events_of, fitting))
 
 
-def events_of(change: Change) -> Iterator[bytes]:
-    """Return the events of a change: a new execution is told as such, and what became of it since, too."""
-    if change.created_now:
-        yield _event(change, "execution_created", change.created)
-    if not change.created_now or change.changed_since_creation:
-        yield _event(change, "execution_status_changed", change.updated)
+@lru_cache(maxsize=2000)
+def events_of(change: Change) -> bytes:
+    """Return the events of a change: a new execution is told as such, and what became of it since, too.
+
+    Kept, since every stream that is about it tells the same.
+    """
+    created = _event(change, "execution_created", change.created) if change.created_now else b""
+    if change.created_now and not change.changed_since_creation:
+        return created
+    return created + _event(change, "execution_status_changed", change.updated)
 
 
 def _event(change: Change, kind: str, moment: datetime) -> bytes:

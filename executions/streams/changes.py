@@ -23,32 +23,34 @@ COLUMNS = (
     "progress__percent", "progress__text", "progress__updated",
 )  # fmt: skip
 
-# What began, runs, or ended of late. Few rows are leased; the others are found by their time.
+# What began, runs, or ended of late. Few rows are leased; the others are found by their time. (A volatile
+# clock_timestamp() would use no index.)
 RECENT = """
 SELECT id, updated FROM execution
-WHERE finished_at IS NOT NULL AND finished_at > clock_timestamp() - make_interval(secs => %(seconds)s)
+WHERE finished_at IS NOT NULL AND finished_at > statement_timestamp() - make_interval(secs => %(seconds)s)
 UNION ALL
 SELECT id, updated FROM execution
-WHERE created > clock_timestamp() - make_interval(secs => %(seconds)s) AND finished_at IS NULL
+WHERE created > statement_timestamp() - make_interval(secs => %(seconds)s) AND finished_at IS NULL
 UNION ALL
 SELECT id, updated FROM execution
 WHERE status IN ('running', 'canceling')
-  AND updated > clock_timestamp() - make_interval(secs => %(seconds)s)
+  AND updated > statement_timestamp() - make_interval(secs => %(seconds)s)
 """
-# What waits and was touched: a look at the whole backlog.
-WAITING = """
-SELECT id, updated FROM execution
-WHERE status = 'requested' AND updated > clock_timestamp() - make_interval(secs => %(seconds)s)
-UNION ALL
-SELECT id, updated FROM execution
-WHERE status = 'scheduled' AND updated > clock_timestamp() - make_interval(secs => %(seconds)s)
-"""
-_UNFINISHED = """(SELECT id FROM execution WHERE status IN ({}) AND id > %(after)s AND updated >= %(since)s
+# The states before the end, each as the index of it says it.
+_WAITING = (
+    "status = 'requested' AND policy_id IS NULL",
+    "status = 'requested' AND policy_id IS NOT NULL",
+    "status = 'scheduled'",
+)
+_LEASED = "status IN ('running', 'canceling')"
+_TOUCHED = """SELECT id, updated FROM execution
+WHERE {} AND updated > statement_timestamp() - make_interval(secs => %(seconds)s)"""
+_UNFINISHED = """(SELECT id FROM execution WHERE {} AND id > %(after)s AND updated >= %(since)s
  ORDER BY id LIMIT %(limit)s)"""
+# What waits and was touched: a look at the whole backlog.
+WAITING = " UNION ALL ".join(_TOUCHED.format(state) for state in _WAITING)
 UNFINISHED = (
-    " UNION ALL ".join(
-        _UNFINISHED.format(status) for status in ("'requested'", "'scheduled'", "'running', 'canceling'")
-    )
+    " UNION ALL ".join(_UNFINISHED.format(state) for state in (*_WAITING, _LEASED))
     + " ORDER BY id LIMIT %(limit)s"
 )
 FINISHED = """

@@ -33,15 +33,19 @@ MOST_PENDING = 10_000  # executions that a stream may be behind by
 
 
 class Subscription:
-    """A stream's part of the changes: for each execution only its last state is kept."""
+    """A stream's part of the changes, those that fit: for each execution only its last state is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, fits: Callable[[Change], bool]) -> None:
         self.overflowed = False
+        self._fits = fits
         self._pending: dict[int, Change] = {}
         self._news = asyncio.Event()
 
     def tell(self, told: Iterable[Change]) -> None:
-        for change in told:
+        news = [change for change in told if self._fits(change)]
+        if not news:
+            return
+        for change in news:
             before = self._pending.pop(change.id, None)
             new = change.created_now or (before is not None and before.created_now)
             self._pending[change.id] = replace(change, created_now=new)
@@ -94,8 +98,8 @@ class Hub:
         self._news = asyncio.Event()
         self._logs_seen: dict[int, tuple[Any, ...]] = {}
 
-    def subscribe(self) -> Subscription:
-        subscription = Subscription()
+    def subscribe(self, fits: Callable[[Change], bool]) -> Subscription:
+        subscription = Subscription(fits)
         self._subscriptions.add(subscription)
         self._begin()
         return subscription

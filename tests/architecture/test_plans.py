@@ -6,8 +6,10 @@ import pytest
 from django.db import connection
 
 from attune_project.messaging import steps
+from executions import log_chunks
 from executions.artifacts import retention
-from executions.lifecycle import admitting, claiming, leases, losing, placing, settling
+from executions.lifecycle import admitting, claiming, finishing, leases, losing, placing, settling
+from executions.streams import changes, log_pages
 from rules import enforcing, matching
 from sensors import timers
 
@@ -121,6 +123,50 @@ def test_retention_looks_at_what_is_over_only(db, statement, index):
         cursor.execute(KEPT)
 
     assert f'"Index Name": "{index}"' in plan_of(statement, [20])
+
+
+AGED = f"""
+UPDATE execution SET created = now() - interval '1 h', updated = now() - interval '1 h',
+       scheduled_at = now() - interval '1 h', started_at = now() - interval '1 h',
+       finished_at = now() - interval '1 h';
+INSERT INTO attempt (execution_id, number, status) SELECT id, 1, 'completed' FROM execution;
+INSERT INTO log_chunk (execution_id, attempt, stream, start, size, content)
+SELECT n, 1, 'stdout', 0, 1, 'x' FROM generate_series(1, {DONE}) n;
+ANALYZE execution; ANALYZE attempt; ANALYZE log_chunk;
+"""
+LONG_AGO = {"since": "2026-01-01T00:00:00Z", "after": 0, "limit": 1000}
+TOKEN = "0b0f7bdc-45ab-4c1c-9d39-6ac0a5f4c2f1"
+STREAMS = {
+    "recent": (changes.RECENT, {"seconds": 2.5}, "execution_finished_idx"),
+    "waiting": (changes.WAITING, {"seconds": 2.5}, "execution_held_back_idx"),
+    "resume: unfinished": (changes.UNFINISHED, LONG_AGO, "execution_leased_idx"),
+    "resume: finished": (changes.FINISHED, LONG_AGO, "execution_finished_idx"),
+    "logs watched": (log_pages._SIGNATURES, [[1, 2, 3]], "log_chunk_execution_place_key"),
+    "log page": (
+        log_chunks.READ, [1, 1, "stdout", 1000, 1, 1, "stdout", 0], "log_chunk_execution_place_key",
+    ),
+    "log attempt": (log_pages._ATTEMPT, [None, 1], "attempt_execution_id_number_key"),
+    "log stored": (
+        log_chunks.STORE, [[1], [TOKEN], [1], ["stdout"], [0], ["x"], "channel"], "execution_leased_idx",
+    ),
+    "end with a log": (
+        finishing._FINISH, [[1], [TOKEN], ["completed"], ["{}"], [True], [1], ["stdout"]],
+        "log_chunk_execution_place_key",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("full_tables")
+@pytest.mark.parametrize("name", STREAMS)
+def test_what_streams_and_logs_read_and_write_is_found_by_an_index(name):
+    statement, parameters, index = STREAMS[name]
+    with connection.cursor() as cursor:
+        cursor.execute(AGED)
+
+    plan = plan_of(statement, parameters)
+
+    assert f'"Index Name": "{index}"' in plan
+    assert not any(scans_whole(plan, table) for table in ("execution", "attempt", "log_chunk"))
 
 
 def scans_whole(plan: str, table: str) -> bool:
