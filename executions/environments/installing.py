@@ -21,6 +21,7 @@ from executions.runners.recipe import SOURCE, NoInstaller, Step
 
 LOG = 64 * 1024  # bytes that are kept of what the installers say, the last ones
 LAST_LINES = 12
+LAST_CHARACTERS = 1500
 CACHES = ".cache"  # of the installers, for all packs
 
 # How a host reaches its package indexes. Where packages go is ours to say.
@@ -67,7 +68,7 @@ class Progress:
 
     def last_lines(self) -> str:
         lines = [line.rstrip() for line in self.log.splitlines() if line.strip()]
-        return "\n".join(lines[-LAST_LINES:])
+        return "\n".join(lines[-LAST_LINES:])[-LAST_CHARACTERS:]
 
 
 @dataclass

@@ -5,8 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
+from attune_project.packs.places import INSTALLED
+from executions import runners
 from executions.runners import RUNNERS, Control, run, runner_for
+from executions.runners.offers import name_of
 from tests.executions.runners.packs import PackFolder
 
 READS = {
@@ -177,3 +181,17 @@ def test_aliases_are_those_of_the_contract(alias: str, ref: str) -> None:
 
 def test_an_entrypoint_is_checked_as_a_file() -> None:
     assert RUNNERS["core.node"].check("x.js", None) == "there is no file actions/x.js"
+
+
+def test_each_runtime_is_a_folder_and_registered() -> None:
+    folders = {path.parent.name for path in Path(runners.__file__).parent.glob("*/runner.py")}
+
+    assert folders == {name_of(ref) for ref in RUNNERS}
+
+
+@pytest.mark.parametrize("ref", RUNNERS)
+def test_the_core_pack_names_the_same_aliases(ref: str) -> None:
+    declared = yaml.safe_load((INSTALLED / f"runtimes/{name_of(ref)}.yaml").read_text())
+
+    assert (declared["ref"], declared["name"]) == (ref, name_of(ref))
+    assert tuple(declared["aliases"]) == RUNNERS[ref].aliases
