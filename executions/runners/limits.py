@@ -50,8 +50,9 @@ class Limits:
         """Return which limit ended a process, if its signal tells; `cpu` are the seconds that it used."""
         if signum == SIGXFSZ and self.file_size_mb:
             return f"Went over its limit of {self.file_size_mb} MB per file (SIGXFSZ)"
-        spent = self.cpu_seconds and cpu >= self.cpu_seconds
-        if spent and signum in (SIGXCPU, SIGKILL):
+        # The kernel's count for SIGXCPU is not quite this one.
+        spent = signum == SIGXCPU or (signum == SIGKILL and cpu >= self.cpu_seconds)
+        if self.cpu_seconds and spent:
             return f"Went over its CPU limit of {self.cpu_seconds} s (SIGXCPU)"
         return None
 

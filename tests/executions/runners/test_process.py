@@ -1,12 +1,10 @@
 """A small zoo of hostile programs: none may hang a worker, or outlive its run."""
 
 import dataclasses
-import fcntl
 import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 
 from executions.runners import Control, Outcome, RunnerSettings, process, run
 from executions.runners.capture import LIMIT
+from tests.executions.lairs import dwell, inhabited, once_in, wait_for
 from tests.executions.runners.conftest import GRACE, JOB, Run, shell_of
 
 # Seconds until which a shell has begun, on a machine that has much else to do.
@@ -28,10 +27,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def lair(tmp_path: Path) -> Iterator[Path]:
-    """A file that animals hold a lock of, with all their children: whoever survives still has it.
-
-    A process id would say nothing: those of a run may be of a namespace of its own.
-    """
+    """A lair that must be empty when the test is over."""
     path = tmp_path / "lair"
     path.touch()
     yield path
@@ -42,24 +38,6 @@ def lair(tmp_path: Path) -> Iterator[Path]:
 def patient_shell(tmp_path: Path) -> Run:
     """Run a script that may take its time to end."""
     return shell_of(tmp_path, grace=60)
-
-
-def inhabited(lair: Path) -> bool:
-    """Tell whether somebody who wrote `dwell(lair)` still lives, or a child of it."""
-    with lair.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
-def dwell(lair: Path) -> str:
-    return f"exec 9>>{lair}; flock -s 9; echo in >&9"
-
-
-def once_in(lair: Path) -> str:
-    return f"until [ -s {lair} ]; do sleep 0.02; done"
 
 
 def limited(shell: Run, script: str, seconds: float = 0.3) -> Outcome:
@@ -277,13 +255,6 @@ def test_a_program_ends_with_its_worker(tmp_path: Path, lair: Path) -> None:
     worker.wait()
 
     wait_for(lambda: not inhabited(lair))
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def stop_once(condition: Callable[[], object], control: Control, reason: Any) -> None:

@@ -1,0 +1,280 @@
+"""What a run leaves behind: nobody, however it tries and whoever is killed or frozen."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from executions.guard.client import zygote
+from executions.runners.confine import Confined
+from executions.runners.job import Control
+from executions.runners.limits import Limits
+from executions.runners.process import GUARD_KILLED, run_process
+from tests.executions.guard.conftest import PATH, Bash, guards, soon
+from tests.executions.lairs import dwell, inhabited, once_in, running, wait_for
+
+FOR_EVER = "while :; do sleep 3600; done"
+
+DAEMON = """
+import os, sys
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.chdir("/")
+        os.closerange(0, 1024)
+        os.execve("/bin/sleep", ["sleep", sys.argv[1]], {})
+    os._exit(0)
+os.wait()
+"""
+
+COMET = """
+import os
+open("begun", "w").close()
+if os.fork():
+    os._exit(0)
+while True:
+    if os.fork():
+        os._exit(0)
+"""
+
+
+def test_an_action_has_what_it_was_given_and_nothing_else(bash: Bash, tmp_path: Path):
+    ended = bash("env -u PWD -u SHLVL -u _ env; ls /proc/self/fd; pwd; umask; cat", stdin=b"hello")
+
+    # 3 is the folder that ls reads
+    assert ended.stdout.raw.decode().split() == [
+        f"PATH={PATH['PATH']}", "0", "1", "2", "3", str(tmp_path), "0077", "hello",
+    ]  # fmt: skip
+    assert (ended.exit_code, ended.end) == (0, "exited")
+
+
+def test_what_is_near_an_action_knows_nothing_of_the_worker(bash: Bash, namespaces: bool):
+    bash("true")
+
+    zygote_of_ours = Path(f"/proc/{zygote(namespaces).pid}")
+    assert (zygote_of_ours / "environ").read_bytes() == b""
+    assert (
+        len(list((zygote_of_ours / "fd").iterdir())) <= 3 + 4
+    )  # its streams; socket, two of a pipe, namespace
+
+
+@pytest.mark.parametrize(
+    ("argv", "folder", "named"),
+    [
+        (["/nowhere/program"], "", "/nowhere/program"),
+        (["no-such-program"], "", "no-such-program"),
+        (["/bin/true"], "gone", "gone"),
+    ],
+    ids=["program", "on no PATH", "folder"],
+)
+def test_what_is_missing_is_named(namespaces: bool, tmp_path: Path, argv: list[str], folder: str, named: str):
+    confined = Confined(pid_namespace=namespaces)
+
+    with pytest.raises(FileNotFoundError, match=named):
+        run_process(
+            argv, env=PATH, cwd=tmp_path / folder, stdin=b"", limit=60, control=Control(), kill_grace=0,
+            confined=confined,
+        )  # fmt: skip
+
+
+def test_what_is_no_program_is_an_error(namespaces: bool, tmp_path: Path):
+    (tmp_path / "text").write_text("text")
+
+    with pytest.raises(PermissionError, match="text"):
+        run_process(
+            [str(tmp_path / "text")], env=PATH, cwd=tmp_path, stdin=b"", limit=60, control=Control(),
+            kill_grace=0, confined=Confined(pid_namespace=namespaces),
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "({dwell}; sleep 3600) &",
+        "(trap '' TERM; {dwell}; while :; do sleep 3600; done) &",
+        "setsid bash -c '{dwell}; exec sleep 3600' &",
+        "(setsid bash -c 'trap \"\" TERM; {dwell}; while :; do sleep 3600; done' &) &",
+        "({dwell}; kill -STOP $BASHPID; sleep 3600) &",
+        "(exec >&- 2>&- <&-; {dwell}; sleep 3600) &",
+    ],
+    ids=["child", "deaf", "own session", "deaf daemon", "stopped", "without streams"],
+)
+def test_nobody_outlives_the_end_of_a_run(bash: Bash, lair: Path, script: str):
+    ended = bash(f"{script.format(dwell=dwell(lair))} {once_in(lair)}; echo done")
+
+    assert (ended.exit_code, ended.stdout.raw) == (0, b"done\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        (FOR_EVER, 143),
+        (f"trap '' TERM; {FOR_EVER}", 137),
+        ("kill -STOP $$", 143),
+        (f"trap '' TERM; for n in 1 2 3; do ({FOR_EVER}) & done; wait", 137),
+    ],
+    ids=["sleeper", "deaf", "stopped", "family"],
+)
+def test_nobody_outlives_the_limit_of_a_run(bash: Bash, lair: Path, script: str, code: int):
+    ended = bash(f"{dwell(lair)}; {script}", limit=1)
+
+    assert (ended.end, ended.exit_code) == ("timeout", code)
+
+
+def test_a_daemon_that_gave_up_everything_dies_with_its_run(bash: Bash):
+    name = f"86400.{os.getpid()}{time.monotonic_ns()}"
+
+    bash(f"python3 - {name} <<'END'\n{DAEMON}\nEND")
+
+    assert running(name) == []
+
+
+def test_a_comet_is_caught(bash: Bash, tmp_path: Path):
+    ended = bash(f"python3 - <<'END'\n{COMET}\nEND\nuntil [ -e begun ]; do sleep 0.02; done")
+
+    assert ended.exit_code == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes PID namespaces")
+def test_whoever_kills_all_it_can_kills_its_own(bash: Bash, namespaces: bool):
+    if not namespaces:
+        pytest.skip("it would be the whole machine")
+    ours = os.readlink("/proc/self/ns/pid")
+
+    ended = bash(f'[ "$(readlink /proc/self/ns/pid)" != "{ours}" ] && kill -9 -1; echo alone')
+
+    assert ended.stdout.raw == b"alone\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes PID namespaces")
+def test_a_fork_bomb_ends_at_the_limit(bash: Bash, namespaces: bool, lair: Path):
+    if not namespaces:
+        pytest.skip("nothing limits root's processes")
+    confined = Confined(limits=Limits(processes=301))
+
+    ended = bash(f"{dwell(lair)}; :(){{ :|:& }}; : 2>/dev/null; {FOR_EVER}", limit=2, confined=confined)
+
+    assert ended.end == "timeout"
+
+
+def test_a_killed_guard_takes_its_run_along(bash: Bash, namespaces: bool, lair: Path):
+    when_begun(lair, lambda: [os.kill(pid, signal.SIGKILL) for pid in guards(namespaces)])
+    control = Control()
+
+    ended = bash(f"{dwell(lair)}; (setsid sleep 3600 &); trap '' TERM; {FOR_EVER}", control=control)
+
+    assert not inhabited(lair)
+    assert ended.error == GUARD_KILLED
+    assert (ended.exit_code, control.reason) == (137, None)
+
+
+def test_a_frozen_guard_is_ended_by_its_worker(bash: Bash, namespaces: bool, lair: Path):
+    when_begun(lair, lambda: [os.kill(pid, signal.SIGSTOP) for pid in guards(namespaces)])
+    # SIGCONT, which the worker sends first, wakes it: keep it frozen
+    stop = threading.Event()
+    threading.Thread(target=keep_frozen, args=(namespaces, lair, stop), daemon=True).start()
+    try:
+        ended = bash(f"{dwell(lair)}; {FOR_EVER}", limit=2)
+    finally:
+        stop.set()
+
+    assert ended.end == "timeout"
+    assert not inhabited(lair)
+
+
+def test_runs_go_on_without_their_zygote_and_the_next_one_has_another(
+    bash: Bash, namespaces: bool, lair: Path, tmp_path: Path
+):
+    before = zygote(namespaces).pid
+    when_begun(lair, lambda: kill_zygote(namespaces, tmp_path / "go"))
+
+    ended = bash(f"{dwell(lair)}; until [ -e go ]; do sleep 0.02; done; (setsid sleep 3600 &) ; echo fine")
+    next_one = bash("echo next")
+
+    assert (ended.exit_code, ended.stdout.raw) == (0, b"fine\n")
+    assert next_one.stdout.raw == b"next\n"
+    assert zygote(namespaces).pid != before
+
+
+def test_a_run_ends_with_its_permit_and_is_not_the_workers_any_more(bash: Bash, lair: Path):
+    control = Control(until=soon())
+
+    ended = bash(f"{dwell(lair)}; trap '' TERM; {FOR_EVER}", control=control)
+
+    assert (ended.end, ended.exit_code, control.reason) == ("cancelled", 137, "lost")
+
+
+def test_a_permit_ends_before_its_lease(bash: Bash, namespaces: bool, lair: Path):
+    control = Control(until=time.monotonic() + 3601)
+    confined = Confined(margin=3600, pid_namespace=namespaces)
+
+    bash(f"{dwell(lair)}; {FOR_EVER}", control=control, confined=confined)
+
+    assert control.reason == "lost"
+
+
+def test_a_renewed_permit_lets_it_run(bash: Bash, lair: Path):
+    control = Control(until=time.monotonic() + 4)
+    when_begun(lair, lambda: control.extend(time.monotonic() + 3600))
+
+    ended = bash(f"{dwell(lair)}; sleep 5; echo done", control=control)
+
+    assert (ended.stdout.raw, control.reason) == (b"done\n", None)
+
+
+@pytest.mark.parametrize("reason", ["cancelled", "shutdown", "lost"])
+def test_a_stop_leaves_nobody(bash: Bash, lair: Path, reason: str):
+    control = Control()
+    when_begun(lair, lambda: control.stop(reason))
+
+    ended = bash(f"{dwell(lair)}; (setsid sleep 3600 &) ; trap '' TERM; {FOR_EVER}", control=control)
+
+    assert (ended.end, ended.exit_code, control.reason) == ("cancelled", 137, reason)
+
+
+def test_many_runs_at_once_keep_apart(bash: Bash):
+    said: dict[int, bytes] = {}
+
+    def go(number: int) -> None:
+        said[number] = bash(f"sleep 0.05; echo {number}").stdout.raw
+
+    threads = [threading.Thread(target=go, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert said == {number: b"%d\n" % number for number in range(12)}
+
+
+def test_more_environment_than_a_datagram_holds_arrives(bash: Bash):
+    ended = bash('echo "${#BIG}"', env={**PATH, "BIG": "x" * 100_000, "MORE": "y" * 100_000})
+
+    assert ended.stdout.raw == b"100000\n"
+
+
+def when_begun(lair: Path, do: Callable[[], object]) -> None:
+    """Do something from another thread once somebody is in the lair."""
+
+    def wait() -> None:
+        wait_for(lair.read_text)
+        do()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def kill_zygote(namespaces: bool, then: Path) -> None:
+    pid = zygote(namespaces).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    then.touch()
+
+
+def keep_frozen(namespaces: bool, lair: Path, stop: threading.Event) -> None:
+    wait_for(lair.read_text)
+    while not stop.wait(0.005):
+        for pid in guards(namespaces):
+            os.kill(pid, signal.SIGSTOP)
