@@ -1,6 +1,7 @@
 """The zoo: three workers, one for each sandbox, and every animal in them at once."""
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,8 @@ def zoo() -> Iterator[Keeper]:
         (folder / "data").mkdir(mode=0o711)
         spine = Spine(
             database_url, broker_url, folder / "data", free_port(),
-            ATTUNE_LEASE_SECONDS="5", ATTUNE_WORKER_POOLS="user,bwrap", ATTUNE_WORKER_SLOTS="8",
+            ATTUNE_LEASE_SECONDS="10", ATTUNE_WORKER_POOLS="user,bwrap", ATTUNE_WORKER_SLOTS="8",
+            ATTUNE_PYTHON=python_for_anybody(),
         )  # fmt: skip
         spine.prepare()
         (folder / "data" / "keep-out").write_text("keep-out")
@@ -32,7 +34,7 @@ def zoo() -> Iterator[Keeper]:
         pack = write_pack(folder / "pack", ANIMALS)
         spine.manage("load_pack", str(pack))
         try:
-            spine.start("notifier", "executor", "web")
+            spine.start("notifier", "executor", "sensor", "web", "beat")
             for name, mode in WORKERS.items():
                 pool = "" if mode == "none" else mode
                 spine.start(name, ATTUNE_SANDBOX=mode, ATTUNE_WORKER_POOL=pool)
@@ -44,3 +46,9 @@ def zoo() -> Iterator[Keeper]:
         finally:
             spine.stop()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def python_for_anybody() -> str:
+    """Return an interpreter that the sandbox's users can reach: not one below root's home."""
+    found = shutil.which("python3", path="/usr/bin:/usr/local/bin:/bin")
+    return found or sys.executable

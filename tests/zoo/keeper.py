@@ -59,6 +59,7 @@ class Keeper:
         self.pack = pack
         self.visits: list[Visit] = []
         self.bystanders: list[int] = []
+        self.cancelled: set[int] = set()
         self.pids: dict[str, int] = {}
         self.memory: dict[str, int] = {}
         self._token = spine.token()
@@ -69,10 +70,14 @@ class Keeper:
         watch = threading.Thread(target=self._send_bystanders)
         watch.start()
         try:
-            for animal in animals:
+            # Those that are to be cancelled first: they must have started when the others crowd in.
+            for animal in sorted(animals, key=lambda one: not one.cancel):
                 for mode in animal.modes:
                     self.visits.append(Visit(animal, mode, self._execute(animal, mode)))
-            self._cancel_the_started()
+                if animal.cancel:
+                    continue
+                self._cancel_the_started()
+            until(self._none_to_cancel, 60)
             if not until(self._all_ended, 170):
                 raise AssertionError(f"never ended: {self._running()}")
         finally:
@@ -99,18 +104,21 @@ class Keeper:
 
     def _cancel_the_started(self) -> None:
         """Cancel those that are to be cancelled, each once it has run for a moment."""
-        waiting = {visit.row_id for visit in self.visits if visit.animal.cancel}
-        ends = time.monotonic() + 120
-        while waiting and time.monotonic() < ends:
-            rows = self.spine.sql(
-                "SELECT id FROM execution WHERE id = ANY(%s) AND status = 'running'"
-                " AND started_at < now() - interval '1 s'",
-                [list(waiting)],
-            )
-            for (row_id,) in rows:
-                self.spine.post(f"/api/v1/executions/{row_id}/cancel", {}, self._token)
-                waiting.discard(row_id)
-            time.sleep(0.2)
+        rows = self.spine.sql(
+            "SELECT id FROM execution WHERE id = ANY(%s) AND status = 'running'"
+            " AND started_at < now() - interval '1 s'",
+            [self._to_cancel()],
+        )
+        for (row_id,) in rows:
+            self.spine.post(f"/api/v1/executions/{row_id}/cancel", {}, self._token)
+            self.cancelled.add(row_id)
+
+    def _to_cancel(self) -> list[int]:
+        return [one.row_id for one in self.visits if one.animal.cancel and one.row_id not in self.cancelled]
+
+    def _none_to_cancel(self) -> bool:
+        self._cancel_the_started()
+        return not self._to_cancel()
 
     def _pending(self, ids: list[int]) -> list[int]:
         rows = self.spine.sql("SELECT id FROM execution WHERE id = ANY(%s) AND finished_at IS NULL", [ids])

@@ -120,7 +120,7 @@ print("hit", len(hit))
         says=r"^hit 0",
     ),
     shell("sleeps_too_long", f"sleep {FOREVER}", **TIMEOUT),
-    shell("sleeps_past_the_lease", "sleep 7\necho slept", says="slept"),
+    shell("sleeps_past_the_lease", "sleep 12\necho slept", says="slept"),
     shell("segfaults", "kill -SEGV $$", statuses=("failed",), result={"exit_code": 139}),
     shell(
         "exits_255", "echo why >&2\nexit 255", statuses=("failed",), error="^why$", result={"exit_code": 255}

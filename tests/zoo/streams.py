@@ -1,6 +1,6 @@
 """Animals that misuse stdin, stdout, stderr and what is parsed of them."""
 
-from tests.zoo.animal import FOREVER, python, shell
+from tests.zoo.animal import CAGED, FOREVER, python, shell
 
 MEGABYTE = 1024 * 1024
 LONG_LINE = "head -c 200000000 /dev/zero | tr '\\0' 'x'"
@@ -12,14 +12,28 @@ STREAMS = [
         "head -c 1073741824 /dev/zero | tr '\\0' 'y'",
         result={"stdout_truncated": True},
         seconds=60,
+        modes=("none",),
+    ),
+    shell(
+        "floods_stdout_in_a_cage",
+        "head -c 100000000 /dev/zero | tr '\\0' 'y'",
+        result={"stdout_truncated": True},
+        seconds=60,
+        modes=CAGED,
     ),
     shell(
         "floods_stderr",
-        "head -c 300000000 /dev/zero | tr '\\0' 'z' >&2",
+        "head -c 100000000 /dev/zero | tr '\\0' 'z' >&2",
         result={"stderr_truncated": True},
         seconds=60,
     ),
-    shell("one_long_line", f"{LONG_LINE}; echo; echo end", result={"stdout_truncated": True}, seconds=60),
+    shell(
+        "one_long_line",
+        f"{LONG_LINE}; echo; echo end",
+        result={"stdout_truncated": True},
+        seconds=60,
+        modes=("user",),
+    ),
     shell("writes_binary", "head -c 300000 /dev/urandom; head -c 300000 /dev/urandom >&2"),
     shell("writes_nul", "printf 'a\\0b'", says="^a\ufffdb$"),
     python(
