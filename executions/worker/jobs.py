@@ -17,6 +17,7 @@ from executions.runners.result import STOPPED, bounded, failed
 from executions.worker.environments import environment_of
 from executions.worker.leaving import leaving
 from executions.worker.logs import LiveLog
+from executions.worker.patience import patiently
 from executions.worker.sandbox import sandbox
 from executions.worker.tokens import token_of
 
@@ -110,7 +111,7 @@ def _outcome(claimed: Claimed, control: Control, host: RunnerSettings, live: Liv
         return failed(f"This worker's host has no copy of the pack {claimed.lacks}")
     try:
         with environment_of(claimed, control, host) as environment:
-            job = replace(job_of(claimed), environment=environment)
+            job = replace(patiently(lambda: job_of(claimed), control), environment=environment)
             live.secrets = job.secret_values
             with leaving(claimed, job, host) as left:
                 live.also = left.told.feed if left else None
