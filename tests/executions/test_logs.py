@@ -294,3 +294,19 @@ def test_characters_stay_whole(text):
     assert whole_characters(raw) == raw
     assert [whole_characters(raw[:n]) for n in range(1, len(raw))] == [b"a"] * (len(raw) - 1)
     assert from_next_character(raw[2:] + b"z") == (len(raw[2:]), b"z")
+
+
+def test_a_large_result_is_kept_out_of_the_row(claim):
+    """What polls and lists read stays narrow, and settling does not write the result again."""
+    claimed = claim()
+    live = LiveLog(claimed)
+    live.feed("stdout", "".join(f"{uuid.uuid4()}\n" for _ in range(30_000)).encode())
+
+    finish(claimed, live, in_log=("stdout",))
+    lifecycle.settle(10)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT octet_length(result ->> 'stdout') FROM execution")
+        assert cursor.fetchone() == (37 * 30_000,)
+        cursor.execute("SELECT pg_relation_size('execution')")
+        assert cursor.fetchone()[0] < 10 * 8192

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from executions.runners.capture import Captured
-from executions.runners.job import Outcome
-from executions.runners.result import Output, conclude
+from executions.runners.job import Control, Outcome
+from executions.runners.result import Output, bounded, conclude
 from tests.executions.runners.conftest import JOB
 
 
@@ -157,3 +157,36 @@ def test_a_secret_over_several_lines_is_not_the_error() -> None:
     result = conclude(Output(1, 1, stderr=Captured(f"bad:\n{secret}\n".encode())), job).result
 
     assert result["error"] == "********"
+
+
+@pytest.mark.parametrize("data", ["x" * 100, ["é"] * 20, [1e300], {"k": -1.5e-99}])
+def test_data_beyond_the_limit_fails(data: Any) -> None:
+    outcome = bounded(judge(json.dumps(data), "json"), 75)
+
+    assert outcome.status == "failed"
+    assert outcome.result == {
+        "exit_code": 0,
+        "duration_ms": 1,
+        "succeeded": False,
+        "error": "The result is larger than 0 MiB; leave large data as an artifact",
+    }
+
+
+def test_data_within_the_limit_and_text_are_kept() -> None:
+    kept = judge(json.dumps(["é", 1.5, 12345678]), "json")
+
+    assert bounded(kept, 30) is kept
+    assert bounded(judge("x" * 100, "text"), 30).status == "completed"
+
+
+def test_long_text_is_left_to_the_log_of_a_worker_that_keeps_one() -> None:
+    control = Control()
+    control.keeps_output = True
+    long = Captured(b"x" * 300_000)
+
+    outcome = conclude(Output(1, 1, stdout=long, stderr=Captured(b"no\n")), JOB, control)
+
+    assert outcome.in_log == ("stdout",)
+    assert "stdout" not in outcome.result
+    assert (outcome.result["stderr"], outcome.result["error"]) == ("no\n", "no")
+    assert conclude(Output(0, 1, stdout=long), JOB, Control()).result["stdout"] == "x" * 300_000
