@@ -27,7 +27,7 @@ from attune_project.identity.rbac import allowed, visible
 from attune_project.language.redaction import all_redacted, redacted
 from executions.admin import acting
 from executions.admin.attempts import AttemptInline
-from executions.models import TERMINAL, Action, Artifact, Execution, Stream
+from executions.models import TERMINAL, Action, Artifact, Execution, Policy, Stream
 from executions.policies.places import places
 
 MOST_SHOWN = 50
@@ -59,6 +59,7 @@ class ArtifactInline(RbacInline):
     fields = ("name", "type", "content_type", "size_bytes", "created", "download")
     readonly_fields = fields
     ordering = ("id",)
+    show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return visible(request.user, "artifacts", super().get_queryset(request)).defer("data")
@@ -98,7 +99,7 @@ class ExecutionAdmin(HistoryAdmin):
             "original_link", "rerun_reason", "reruns", "trace_id",
         )}),
         ("How it went", {"fields": (
-            "worker_link", "policy_name", "policy_group", "retry_count", "max_retries", "retry_reason",
+            "worker_link", "policy_link", "policy_group", "retry_count", "max_retries", "retry_reason",
             "due_at", "created", "scheduled_at", "started_at", "finished_at", "settled_at", "updated",
         )}),
     )  # fmt: skip
@@ -163,8 +164,8 @@ class ExecutionAdmin(HistoryAdmin):
         return " ".join(part for part in (percent, progress.text) if part) or "-"
 
     @admin.display(description="policy")
-    def policy_name(self, row: Execution) -> str:
-        return row.policy.ref if row.policy else "-"
+    def policy_link(self, row: Execution) -> SafeString | str:
+        return row_link(Policy, row.policy.pk, row.policy.ref) if row.policy else "-"
 
     @admin.display(description="enforcement")
     def enforcement_link(self, row: Any) -> SafeString | str:

@@ -153,6 +153,7 @@ def test_a_page_shows_progress_policy_and_logs(desk, chain):
 
     assert "40 % unpacking" in shown
     assert "demo.few" in shown
+    assert page("executions_policy_change", policy.pk) in shown
     for stream in ("stdout", "stderr"):
         assert f'data-log-url="/api/v1/executions/{execution.pk}/logs/{stream}/stream"' in shown
     assert "/static/executions/log.js" in shown
