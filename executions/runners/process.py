@@ -18,7 +18,6 @@ from executions.guard.client import Exit, Guarded, zygote
 from executions.runners.capture import Captured
 from executions.runners.confine import UNCONFINED, Confined
 from executions.runners.job import Control
-from executions.runners.limits import Limits
 from executions.runners.pipes import Pipes
 from executions.runners.result import End
 
@@ -72,7 +71,7 @@ def run_process(
         finally:
             course.finish()
         stdout, stderr = pipes.close()
-    judged = _ended(guarded, end, control, confined.limits)
+    judged = _ended(guarded, end, control, confined)
     duration = round((time.monotonic() - started) * 1000)
     return Ended(_code(guarded.exit), judged.end, duration, stdout, stderr, judged.error, judged.note)
 
@@ -160,7 +159,7 @@ class _Course:
             self._pump(min(TICK, until - time.monotonic()))
 
 
-def _ended(guarded: Guarded, end: End, control: Control, limits: Limits) -> _Judgement:
+def _ended(guarded: Guarded, end: End, control: Control, confined: Confined) -> _Judgement:
     """Judge how a program ended: by itself, by us, or by its guard while we could not."""
     over = guarded.exit
     if over is None:
@@ -172,9 +171,11 @@ def _ended(guarded: Guarded, end: End, control: Control, limits: Limits) -> _Jud
     if over.why == "limit":
         return _Judgement("timeout")
     if over.code >= 0:
-        return _Judgement(end)
+        # Bubblewrap ends as shells do: with 128 + n after signal n.
+        wrapped = over.code - 128 if confined.wrap else 0
+        return _Judgement(end, confined.limits.reason(wrapped, over.cpu))
     note = f"killed by signal {-over.code} ({_name(-over.code)})"
-    return _Judgement(end, limits.reason(-over.code, over.cpu), note)
+    return _Judgement(end, confined.limits.reason(-over.code, over.cpu), note)
 
 
 def _lost(control: Control) -> End:

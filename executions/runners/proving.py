@@ -16,7 +16,7 @@ from executions.runners.process import Ended, run_process
 _PROBE = """
 cat /proc/self/status
 echo "namespace: $(readlink /proc/self/ns/pid)"
-while read -r folder; do [ -z "$(ls -A "$folder" 2>/dev/null)" ] || echo "seen: $folder"; done
+while read -r folder; do echo "folder: $(stat -c %d:%i "$folder" 2>/dev/null) $folder"; done
 """
 PATIENCE = 60.0
 
@@ -59,9 +59,7 @@ def prove(settings: RunnerSettings) -> Proven:
         )
         raise _broken(settings, heard)
     seen = [
-        folder
-        for folder in re.findall(r"^seen: (.*)$", said, re.MULTILINE)
-        if not _may_be_seen(settings, folder)
+        folder for folder in settings.sandbox.hidden if f"folder: {_identity(folder)}" in said.splitlines()
     ]
     proven = Proven(
         mode=settings.sandbox.mode,
@@ -104,19 +102,22 @@ def _probe(settings: RunnerSettings) -> Ended:
         raise _broken(settings, str(problem)) from None
 
 
-def _judge(settings: RunnerSettings, proven: Proven, said: str, seen: list[str]) -> None:
+def _judge(settings: RunnerSettings, proven: Proven, said: str, seen: list[Path]) -> None:
     if settings.sandbox.lends_users and not proven.own_user:
         raise _broken(settings, "the probe ran as the worker's own user")
     if settings.sandbox.lends_users and int(_field(said, "CapEff"), 16):
         raise _broken(settings, "the probe had capabilities")
     if settings.sandbox.mode == "bwrap" and seen:
-        raise _broken(settings, f"the probe could see what lies in {', '.join(seen)}")
+        raise _broken(settings, f"the probe could see what lies in {', '.join(map(str, seen))}")
 
 
-def _may_be_seen(settings: RunnerSettings, folder: str) -> bool:
-    """Tell whether something in a hidden folder is to be seen all the same."""
-    inside = (*settings.sandbox.shown, settings.artifacts_dir, settings.runtime_envs_dir, settings.runs_dir)
-    return any(path is not None and path.is_relative_to(Path(folder)) for path in inside)
+def _identity(folder: Path) -> str:
+    """Return how the probe speaks of a folder if it is given the host's own."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return "none"
+    return f"{found.st_dev}:{found.st_ino} {folder}"
 
 
 def _broken(settings: RunnerSettings, why: str) -> SandboxBroken:
