@@ -78,7 +78,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         for player in players:
             player.kill()
             player.wait()
-    return {**report(), "most_held_by_a_group": most, "asked": vars(arguments), "cores": os.cpu_count()}
+    machine = {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    return {**report(), "most_held_by_a_group": most, "asked": vars(arguments), **machine}
 
 
 def store(waiting: int, groups: int) -> None:

@@ -2,6 +2,7 @@
 
 from celery import current_app
 from django.apps import AppConfig
+from django.db.models.signals import pre_delete
 
 from attune_project.messaging import pools, steps
 from attune_project.messaging.topology import (
@@ -19,10 +20,13 @@ class ExecutionsConfig(AppConfig):
         from attune_project.identity import runs  # noqa: PLC0415
         from attune_project.packs import items, worker_state  # noqa: PLC0415
         from executions import clock, lifecycle, pack_items, running, waking  # noqa: F401, PLC0415 (models are ready only now)
+        from executions.models import Policy  # noqa: PLC0415
+        from executions.policies import changes  # noqa: PLC0415
         from executions.worker import load, ticks  # noqa: PLC0415
         from executions.worker.bootstep import WorkerSlots  # noqa: PLC0415
 
         items.register(pack_items.ACTIONS)
+        pre_delete.connect(changes.hold_off_decisions, sender=Policy)
         worker_state.answer_running_counts(load.running_counts)
         pools.answer_pools(load.named_pools)
         runs.answer_runs(is_on=running.is_on, descendants=running.descendants)

@@ -14,13 +14,12 @@ from attune_project.identity.rbac import require, visible, visible_or_404
 from attune_project.identity.references import VisibleRef
 from attune_project.packs import keys
 from attune_project.packs.bodies import Names
-from attune_project.packs.contents import locked_or_404
 from attune_project.packs.models import Pack
 from attune_project.rest.filters import Choices, Flag, RowFilters, Search, Texts
 from attune_project.rest.serializers import RowSerializer, Text
 from attune_project.rest.views import Catalogue, View, answer
 from executions.models import Action, Method, Policy
-from executions.policies.changes import delete_policy, save_policy
+from executions.policies.changes import delete_policy, locked_policy, save_policy
 from executions.policies.problems import problems_of, ref_problem
 from executions.policies.stats import QueueStats, queue_stats
 
@@ -155,7 +154,9 @@ class PolicyViews(Catalogue):
         return save_policy(policy)
 
     def change(self, row: Policy, serializer: Any) -> Policy:
-        policy = locked_or_404(row)
+        policy = locked_policy(row.pk)
+        if policy is None:
+            raise NotFound("Not found.")
         for name, value in serializer.validated_data.items():
             setattr(policy, name, value)
         return save_policy(policy)

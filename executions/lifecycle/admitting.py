@@ -105,12 +105,12 @@ def admit_from(group_ids: Collection[int], most: int | None = None) -> tuple[int
     return rows[0][0], [row[1:] for row in rows if row[1] is not None]
 
 
-def admit_freed(keys: Iterable[Key]) -> int:
-    """Schedule what may start in groups of which slots were freed; return how much that is."""
+def admit_freed(keys: Iterable[Key], count: int) -> int:
+    """Schedule what may start in groups of which so many slots were freed; return how much that is."""
     with transaction.atomic():
         groups.hold_off_changes()
         locked = groups.lock_freed(keys)
-        started = admit_from(locked, FROM_ONE_GROUP)[1] if locked else []
+        started = admit_from(locked, max(count, FROM_ONE_GROUP))[1] if locked else []
         announce(started)
     return len(started)
 

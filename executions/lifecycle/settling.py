@@ -20,7 +20,7 @@ def settle(limit: int) -> int:
     is killed here) the executor's clock does.
     """
     settled = rows_of(_SETTLE, [limit])
-    freed = {(policy_id, key) for _, policy_id, key in settled if policy_id is not None}
+    freed = [(policy_id, key) for _, policy_id, key in settled if policy_id is not None]
     if freed:
-        admit_freed(freed)
+        admit_freed(freed, len(freed))
     return len(settled)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from django.db import OperationalError, connection, connections
+from django.db import connection, connections
 
 from attune_project.packs.models import Worker
 from executions import clock, lifecycle
@@ -38,12 +38,7 @@ class Crowd:
     def _run(self, work: Callable[[], object], again: bool) -> None:
         try:
             while not self.ended.is_set():
-                try:
-                    work()
-                except OperationalError as problem:  # two that waited for each other: one tries again
-                    if "deadlock" not in str(problem):
-                        raise
-                    continue
+                work()
                 if not again:
                     return
         except BaseException as problem:

@@ -9,13 +9,13 @@ import uuid
 from pathlib import Path
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 
 from attune_project.console.invariants import violations
 from attune_project.packs.models import Pack
 from executions import lifecycle
 from executions.models import Action, Attempt, Execution, Policy, PolicySlot
-from executions.policies.changes import save_policy
+from executions.policies.changes import delete_policy, locked_policy, save_policy
 from executions.requesting import Wanted, request_executions
 from tests.executions.policies.conftest import held, statuses, tick
 from tests.executions.policies.crowd import Watcher, all_ended, crowd, execute, wait_until, worker
@@ -72,13 +72,23 @@ def test_no_group_ever_holds_more_than_its_threshold_and_everybody_runs(echo):
 
 
 def test_changes_of_policies_meanwhile_lose_nobody(echo):
-    limit = policy(2, parameters=["host"])
+    policy(2, parameters=["host"])
 
     def change():
-        limit.enabled = random.random() < 0.7
-        limit.threshold = random.randrange(1, 5)
-        limit.parameters = random.choice([[], ["host"]])
-        save_policy(limit)
+        with transaction.atomic():
+            limit = locked_policy(Policy.objects.get().pk)
+            limit.enabled = random.random() < 0.7
+            limit.threshold = random.randrange(1, 5)
+            limit.parameters = random.choice([[], ["host"]])
+            save_policy(limit)
+
+    def replace():
+        with transaction.atomic():
+            delete_policy(Policy.objects.get())
+            policy(2, parameters=["host"])
+
+    def meddle():
+        random.choice([change, change, replace])()
 
     with crowd() as members:
         for _ in range(2):
@@ -86,7 +96,7 @@ def test_changes_of_policies_meanwhile_lose_nobody(echo):
         members.add(worker())
         members.add(lambda: request(echo, 20), again=False)
         members.add(lambda: [request(echo, 10) for _ in range(8)], again=False)
-        members.add(change)
+        members.add(meddle)
         wait_until(lambda: all_ended(100), members.problems)
 
     tick()
