@@ -16,7 +16,7 @@ SET status = CASE WHEN x.status IN ('running', 'canceling') THEN 'canceling' ELS
                        ELSE GREATEST(clock_timestamp(), x.scheduled_at, x.created) END,
     cancelled_by_id = CASE WHEN x.status = 'canceling' THEN x.cancelled_by_id ELSE %s END,
     cancel_reason = CASE WHEN x.status = 'canceling' THEN x.cancel_reason ELSE %s END,
-    due_at = NULL, updated = clock_timestamp()
+    due_at = NULL, queued_at = NULL, updated = clock_timestamp()
 WHERE x.id = %s AND x.status IN ('requested', 'scheduling', 'scheduled', 'running', 'canceling')
 RETURNING x.id, x.status, x.worker_pool, x.policy_id
 """

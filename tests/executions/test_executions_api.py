@@ -318,6 +318,12 @@ def test_what_waits_in_a_queue_says_at_which_place(api, make_action, django_asse
     assert (shown["status"], shown["queue"]) == ("requested", {"place": 3, "length": 3})
     assert "demo.few" in shown["status_reason"]
 
+    left = api.post(f"{URL}/{made[1]}/cancel").json()["data"]
+
+    assert (left["status"], left["queue"]) == ("cancelled", None)
+    assert api.get(f"{URL}/{made[3]}").json()["data"]["queue"] == {"place": 2, "length": 2}
+    assert Execution.objects.get(pk=made[1]).queued_at is None
+
 
 def test_a_running_execution_is_asked_to_stop_as_often_as_one_likes(api, make_execution):
     execution = make_execution(status="running", lease_token=TRACE)
