@@ -25,13 +25,19 @@ def broker_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def spine(database_url: str, broker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Spine]:
-    """A prepared Attune, nothing started yet."""
+def spine(
+    request: pytest.FixtureRequest,
+    database_url: str,
+    broker_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Spine]:
+    """A prepared Attune with the module's `SETTINGS`, if it has some; nothing started yet."""
     folder: Path = tmp_path_factory.mktemp("spine")
-    made = Spine(database_url, broker_url, folder, free_port())
+    settings = getattr(request.module, "SETTINGS", {})
+    made = Spine(database_url, broker_url, folder, free_port(), **settings)
     made.prepare()
     yield made
-    made.stop()
+    made.drop()
 
 
 @pytest.fixture

@@ -33,8 +33,17 @@ class Load:
         return counts
 
 
-def all_settled(spine: Spine, timeout: float = 60) -> bool:
+def all_settled(spine: Spine, timeout: float = 180) -> bool:
     return all(spine.settled(trigger, timeout) for trigger in RATES)
+
+
+def messages_do_the_work(spine: Spine, count: int) -> bool:
+    """Return whether some events completed without a poll's help."""
+    completed, repairs = spine.statuses().get("completed", 0), spine.repairs()
+    assert spine.record(count, batch=1) == count
+    assert spine.settled()
+    assert spine.statuses() == {"completed": completed + count}
+    return spine.repairs() == repairs
 
 
 def marks(spine: Spine) -> Counter[tuple[int, str]]:

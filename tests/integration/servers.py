@@ -34,7 +34,7 @@ class Control:
 
     def __call__(self, *arguments: str) -> str:
         command = [*shlex.split(self.command), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=90).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout
 
 
 def live_bindings(control: Callable[..., str], vhost: str) -> set[tuple[str, ...]]:
@@ -54,9 +54,9 @@ def free_port() -> int:
 
 @contextmanager
 def fresh_database() -> Iterator[str]:
-    """Yield the address of a database on the full PostgreSQL that is migrated and holds nothing else."""
+    """Yield the address of a database on the full PostgreSQL with the core pack and a pack for tests."""
     name = f"spine_{uuid.uuid4().hex[:10]}"
-    on_server(f"CREATE DATABASE {name} TEMPLATE {migrated()}")
+    on_server(f"CREATE DATABASE {name} TEMPLATE {template()}")
     try:
         yield database_address(name)
     finally:
@@ -64,12 +64,15 @@ def fresh_database() -> Iterator[str]:
 
 
 @cache
-def migrated() -> str:
-    """Return the name of a database that others are copied from; migrating each would take seconds."""
+def template() -> str:
+    """Return the name of a database that others are copied from; to migrate and load takes seconds."""
     name = f"spine_template_{uuid.uuid4().hex[:10]}"
     on_server(f"CREATE DATABASE {name}")
     atexit.register(on_server, f"DROP DATABASE {name} WITH (FORCE)")
-    Spine(database_address(name), "memory://", Path(tempfile.gettempdir()), 0).manage("migrate", "-v", "0")
+    spine = Spine(database_address(name), "memory://", Path(tempfile.gettempdir()), 0)
+    spine.manage("migrate", "-v", "0")
+    for pack in ("attune_project/packs/core", "tests/integration/pack"):
+        spine.manage("load_pack", pack)
     return name
 
 
@@ -104,11 +107,11 @@ def fresh_valkey() -> Iterator[str]:
     valkey.prepare()
     process = subprocess.Popen(program.argv, env=program.env, cwd=program.cwd)
     try:
-        assert until(valkey.ready, 10, step=0.05)
+        assert until(valkey.ready, 90, step=0.05)
         yield valkey.url
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
         shutil.rmtree(folder)
 
 
@@ -127,7 +130,7 @@ def own_rabbitmq(folder: Path) -> Iterator[Node]:
     with (folder / "services.log").open("wb") as log:
         process = subprocess.Popen([ROOT / ".ci" / "services", exports], stdout=log, stderr=log)
     try:
-        assert until(lambda: exports.exists() or process.poll() is not None, 90, step=0.2)
+        assert until(lambda: exports.exists() or process.poll() is not None, 240, step=0.2)
         assert exports.exists(), (folder / "services.log").read_text()
         yield _node(exports.read_text())
     finally:

@@ -3,15 +3,16 @@
 import pytest
 
 from tests.integration.load import RATES, Load, all_settled
-from tests.integration.spine import Spine, until
+from tests.integration.spine import SLOW_POLLS, Spine, until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres]
+SETTINGS = SLOW_POLLS
 
 
 @pytest.fixture
 def well(running: Spine) -> Spine:
     """Every service runs and health says so, as it does some seconds after the start."""
-    assert until(lambda: running.health()["status"] == "ok", 60, step=1), running.red()
+    assert until(lambda: running.health()["status"] == "ok", 180, step=1), running.red()
     return running
 
 
@@ -25,7 +26,7 @@ def completed(spine: Spine) -> dict[str, int]:
 def red_until(spine: Spine, condition) -> dict[str, str]:
     """Wait for a condition; return every check that was red meanwhile."""
     seen: dict[str, str] = {}
-    assert until(lambda: seen.update(spine.red()) or condition(), 90, step=1)
+    assert until(lambda: seen.update(spine.red()) or condition(), 240, step=1)
     return seen
 
 
@@ -37,7 +38,7 @@ def assert_nothing_was_repaired(spine: Spine) -> None:
 
 def test_a_steady_load_is_done_by_messages_alone(well: Spine):
     before = completed(well)
-    load = Load(well, 20)
+    load = Load(well, 10)
 
     seen = red_until(well, lambda: not load.goes_on())
 
@@ -52,8 +53,8 @@ def test_a_burst_behind_busy_slots_is_late_but_not_broken(well: Spine):
     before = completed(well)
     busy = well.feed(50, trigger="it.sleepy", batch=50)
     burst = well.feed(5000, batch=500)
-    assert busy.communicate(timeout=60)[0].strip() == b"50"
-    assert burst.communicate(timeout=60)[0].strip() == b"5000"
+    assert busy.communicate(timeout=240)[0].strip() == b"50"
+    assert burst.communicate(timeout=240)[0].strip() == b"5000"
 
     seen = red_until(well, lambda: all_settled(well, timeout=1))
 
