@@ -180,8 +180,9 @@ class PolicyGroupAdmin(OfPolicyAdmin):
             Q(policy=OuterRef("policy"), policy_group=OuterRef("group_key"), queued_at__isnull=False),
             status="requested",
         )
-        rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.annotate(held=_counted(slots), waits=_counted(waiting))
+        rows = super().get_queryset(request)
+        counted: QuerySet[Any] = rows.annotate(held=_counted(slots), waits=_counted(waiting))
+        return counted
 
     @admin.display(description="holding")
     def holding(self, row: Any) -> int:
