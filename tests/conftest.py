@@ -12,6 +12,7 @@ from attune_project.identity.models import Identity, PermissionAssignment, Permi
 from attune_project.identity.tokens import issue_access
 from attune_project.messaging import publisher
 from attune_project.messaging.fake import FakePublisher
+from executions.worker.logs import flusher
 
 
 @pytest.fixture
@@ -69,6 +70,13 @@ def fake_publisher() -> Iterator[FakePublisher]:
     before = publisher.use(fake)
     yield fake
     publisher.use(before)
+
+
+@pytest.fixture(autouse=True)
+def _no_log_flusher_is_left() -> Iterator[None]:
+    """Its database connection would keep the test database from being dropped."""
+    yield
+    flusher.close()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import pytest
 from executions.models import Execution, LogChunk
 from executions.requesting import Wanted, request_executions
 from executions.runners import RunnerSettings
-from executions.worker.logs import flusher
 from executions.worker.process import WorkerProcess
 from executions.worker.scaling import Bounds
 
@@ -23,7 +22,6 @@ def worker(db, worker_service):
     process.slots.stop_all()
     process.slots.wait(60)
     process.slots.close()
-    flusher.close()
 
 
 @pytest.fixture

@@ -14,17 +14,11 @@ from executions.models import Attempt, Execution, LogChunk
 from executions.requesting import Wanted, request_executions
 from executions.runners import Control, Outcome
 from executions.worker import logs
-from executions.worker.logs import LiveLog, flusher
+from executions.worker.logs import LiveLog
 from tests.executions.lives import claim_one
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OK = {"exit_code": 0, "duration_ms": 1, "succeeded": True}
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left():
-    yield
-    flusher.close()
 
 
 @pytest.fixture
