@@ -72,9 +72,14 @@ class RunFolder:
 
     def __init__(self, shared: Path, execution_id: int) -> None:
         self.path = shared / str(execution_id)
-        shared.mkdir(parents=True, exist_ok=True)
-        put_away(self.path)  # of an attempt whose worker was killed
-        self.path.mkdir(mode=0o700)
+        try:
+            os.mkdir(self.path, 0o700)
+        except FileNotFoundError:
+            shared.mkdir(parents=True, exist_ok=True)
+            os.mkdir(self.path, 0o700)
+        except FileExistsError:  # of an attempt whose worker was killed
+            put_away(self.path)
+            os.mkdir(self.path, 0o700)
         self._handle = os.open(self.path, _FOLDER)
 
     def open(self) -> int | None:
