@@ -56,4 +56,7 @@ class Capture:
             self._truncated = True
 
     def close(self) -> Captured:
+        head = self._kept.in_memory
+        if head is not None:
+            return Captured(head, self._truncated)
         return Captured(truncated=self._truncated, spool=self._kept)

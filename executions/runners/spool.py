@@ -18,15 +18,17 @@ class Spool:
     name and goes with this object, so a killed worker leaves nothing behind.
     """
 
+    __slots__ = ("_file", "_kept", "_most", "size")
+
     def __init__(self, in_memory: int = IN_MEMORY) -> None:
         self.size = 0
-        self._in_memory = in_memory
+        self._most = in_memory
         self._kept = bytearray()
         self._file: int | None = None
 
     def add(self, data: bytes) -> None:
         """Append. Raises OSError when the disk is full; what was there before stays."""
-        if self._file is None and self.size + len(data) > self._in_memory:
+        if self._file is None and self.size + len(data) > self._most:
             self._spill()
         if self._file is None:
             self._kept += data
@@ -39,6 +41,11 @@ class Spool:
         if file is None:
             return bytes(kept[start : start + size])
         return os.pread(file, max(0, min(size, self.size - start)), start)
+
+    @property
+    def in_memory(self) -> bytes | None:
+        """Everything, while it is few enough for memory."""
+        return bytes(self._kept) if self._file is None else None
 
     def pieces(self, step: int = STEP) -> Iterator[bytes]:
         """Return everything, piece by piece."""

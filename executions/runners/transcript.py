@@ -57,6 +57,8 @@ def pieces_of(captured: Captured, masker: Masker, *, killed: bool = False) -> It
 
 def transcribe(captured: Captured, masker: Masker, *, killed: bool = False) -> str:
     """Return the text of a captured stream."""
+    if captured.spool is None and not captured.truncated and not killed:  # the way of every small output
+        return masker.text(captured.head.decode("utf-8", "replace"))
     return "".join(pieces_of(captured, masker, killed=killed))
 
 
