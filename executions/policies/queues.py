@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from django.utils.crypto import salted_hmac
 
 from attune_project.language import schemas
 from executions.policies.table import Known, Table
 
+log = structlog.get_logger(__name__)
 LONGEST_KEY = 200
 SALT = "attune.policy_group"
 
@@ -50,9 +52,9 @@ def group_key(
     """
     if not parameters:
         return ""
-    hidden = schemas.secret_names(schema)
+    hidden = _secret_among(parameters, schema)
     values = {name: _canonical(config.get(name)) for name in parameters}
-    shown = {name: _digest(value) if _is_secret(name, hidden) else value for name, value in values.items()}
+    shown = {name: _digest(value) if name in hidden else value for name, value in values.items()}
     text = _json(shown)
     if len(text) <= LONGEST_KEY:
         return text
@@ -72,8 +74,21 @@ def _canonical(value: Any) -> Any:
     return [_canonical(one) for one in value] if isinstance(value, list | tuple) else value
 
 
-def _is_secret(name: str, hidden: Any) -> bool:
-    return any(secret == name or secret.startswith(f"{name}.") for secret in hidden)
+def _secret_among(parameters: tuple[str, ...], schema: Mapping[str, Any] | None) -> set[str]:
+    """Return those that are secret or hold a secret; all of them under a schema that can't be read.
+
+    An exception would hold up every execution behind this one.
+    """
+    try:
+        secrets = schemas.secret_names(schema)
+    except Exception:
+        log.exception("the secrets of a schema could not be told")
+        return set(parameters)
+    return {
+        name
+        for name in parameters
+        if any(secret == name or secret.startswith(f"{name}.") for secret in secrets)
+    }
 
 
 def _digest(value: Any) -> str | None:

@@ -52,6 +52,15 @@ def test_a_secret_within_a_value_hides_the_value():
     assert "hunter2" not in key(["login"], {"login": {"password": "hunter2"}}, schema)
 
 
+def test_under_a_schema_that_cannot_be_read_every_value_is_hidden(monkeypatch):
+    def breaks(_):
+        raise LookupError("no such reference")
+
+    monkeypatch.setattr("executions.policies.queues.schemas.secret_names", breaks)
+
+    assert "hunter2" not in key(["token"], {"token": "hunter2"}, SECRET)
+
+
 def test_long_values_are_cut_and_still_told_apart():
     one, other = (key(["x"], {"x": "y" * 10_000 + end}) for end in "ab")
 
