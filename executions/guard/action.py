@@ -74,22 +74,25 @@ def _limited(limits: list[tuple[str, int, int]]) -> Iterator[None]:
 @contextmanager
 def _killed_first() -> Iterator[None]:
     """Let the kernel choose the action before the worker when memory runs out."""
-    linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else the file belongs to root
-    own = _oom_score_adj("1000")
+    closed = os.geteuid() != 0
+    if closed:
+        linux.prctl(linux.PR_SET_DUMPABLE, 1)  # else the file belongs to root
+    own = _oom_score_adj(b"1000")
     try:
         yield
     finally:
         _oom_score_adj(own)
-        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        if closed:
+            linux.prctl(linux.PR_SET_DUMPABLE, 0)
 
 
-def _oom_score_adj(value: str) -> str:
+def _oom_score_adj(value: bytes) -> bytes:
     """Set what this process's children inherit; return what it was."""
     with suppress(OSError):
         file = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
         try:
-            before = os.read(file, 16).decode()
-            os.write(file, value.encode())
+            before = os.read(file, 16)
+            os.write(file, value)
             return before
         finally:
             os.close(file)

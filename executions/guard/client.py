@@ -36,11 +36,11 @@ _PROGRAM = (
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How an action's first process ended: `code` is negative after a signal. `cpu` in s."""
+    """How an action's first process ended: `code` is negative after a signal. `cpu` in s, `why` of WHYS."""
 
     code: int
-    why: str  # exited | stopped | limit | lapsed | orphaned
     cpu: float
+    why: str
 
 
 class Guarded:
@@ -116,9 +116,9 @@ class Guarded:
                 self._pidfd = handles[0] if handles else None
                 self._namespaced = message == wire.READY_AS_INIT
             case wire.FAILED:
-                raise _error(**wire.document_in(message))
+                raise wire.failed_in(message)
             case wire.EXITED:
-                self.exit = Exit(**wire.document_in(message))
+                self.exit = Exit(*wire.end_in(message))
             case _:
                 self.over = True
 
@@ -166,7 +166,7 @@ class Zygote:
             guarded = Guarded(ours, process)
             try:
                 with theirs:
-                    socket.send_fds(zygote, [b"+"], [theirs.fileno(), *files])
+                    wire.send_files(zygote, b"+", [theirs.fileno(), *files])
                 guarded.specify(spec)
                 if guarded.begin():
                     return guarded
@@ -234,7 +234,3 @@ def zygote(namespaces: bool) -> Zygote:
     one = Zygote(namespaces=namespaces)
     atexit.register(one.close)
     return one
-
-
-def _error(errno: int, text: str, file: str = "") -> OSError:
-    return OSError(errno, text, file) if file else OSError(errno, text)

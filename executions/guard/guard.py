@@ -17,10 +17,6 @@ from executions.guard import action, linux, tree, wire
 LOOK = 1.0  # s between looks at the clock: a suspended host's timers don't count its sleep
 LONGEST_NAP = 0.1
 
-# Whoever may signal the guard is somebody else than its worker, who has the socket.
-IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
-           signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGALRM, signal.SIGPIPE)  # fmt: skip
-
 
 def now() -> float:
     """Return the seconds that leases are counted in: they pass while the host is suspended."""
@@ -31,9 +27,8 @@ def guard(control: socket.socket, streams: tuple[int, ...]) -> NoReturn:
     """Be the guard of a run, in a fresh fork of the zygote, until nobody of it is left."""
     try:
         os.setsid()
-        linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
-        for signum in IGNORED:
-            signal.signal(signum, signal.SIG_IGN)
+        if os.getpid() != 1:  # the init of a namespace is that anyway
+            linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
         _say_hello(control)
         spec = _specification(control)
         if spec is not None:
@@ -44,7 +39,7 @@ def guard(control: socket.socket, streams: tuple[int, ...]) -> NoReturn:
                     linux.unshare(linux.CLONE_NEWIPC)  # shared memory would outlive the run, and its limits
             _Watch(control, spec, streams).keep()
     except OSError as problem:
-        _say(control, wire.document(wire.FAILED, {"errno": problem.errno, "text": str(problem.strerror)}))
+        _say(control, wire.failed(problem))
     os._exit(0)
 
 
@@ -55,7 +50,7 @@ def _say_hello(control: socket.socket) -> None:
     except (AttributeError, OSError):
         handle = []
     with suppress(OSError):
-        socket.send_fds(control, [wire.READY_AS_INIT if os.getpid() == 1 else wire.READY], handle)
+        wire.send_files(control, wire.READY_AS_INIT if os.getpid() == 1 else wire.READY, handle)
     for file in handle:
         os.close(file)
 
@@ -67,7 +62,8 @@ def _specification(control: socket.socket) -> dict[str, Any] | None:
         message, _files = wire.receive(control)
         whole += message[1:]
         if message[:1] == wire.SPEC:
-            return wire.document_in(wire.SPEC + whole)
+            spec: dict[str, Any] = wire.specification_in(whole)
+            return spec
         if message[:1] != wire.MORE:
             return None
 
@@ -98,8 +94,7 @@ class _Watch:
         try:
             self._leader = action.start(self._spec, self._streams)
         except OSError as problem:
-            told = {"errno": problem.errno, "text": problem.strerror, "file": problem.filename or ""}
-            _say(self._control, wire.document(wire.FAILED, told))
+            _say(self._control, wire.failed(problem))
             return
         for file in self._streams:
             os.close(file)
@@ -184,14 +179,12 @@ class _Watch:
     def _tell_the_end(self, code: int) -> None:
         self._exited = True
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        end = {"code": code, "why": self._why, "cpu": usage.ru_utime + usage.ru_stime}
-        _say(self._control, wire.document(wire.EXITED, end))
+        _say(self._control, wire.end(code, usage.ru_utime + usage.ru_stime, self._why))
 
 
 def _wake_at_every_death() -> int:
     """Return the end of a pipe that becomes readable when a child ends."""
     reads, writes = os.pipe()
     os.set_blocking(writes, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
     return reads

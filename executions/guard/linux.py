@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +19,9 @@ PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 
 FEWEST_PIDS = 301
+_RELEASE = tuple(
+    int(number) for number in os.uname().release.split("-")[0].split(".")[:2] if number.isdecimal()
+)
 
 _libc: Any = ctypes.CDLL(None, use_errno=True)
 
@@ -58,10 +60,11 @@ def limit_pids(most: int) -> None:
     Before Linux 6.14 there is one such limit for the whole host: there, nothing is changed. The kernel
     takes no less than FEWEST_PIDS. 0: no limit.
     """
-    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
-    if most and release and (int(release[1]), int(release[2])) >= (6, 14):
-        with suppress(OSError), open("/proc/sys/kernel/pid_max", "w") as file:
-            file.write(str(max(most, FEWEST_PIDS)))
+    if most and _RELEASE >= (6, 14):
+        with suppress(OSError):
+            file = os.open("/proc/sys/kernel/pid_max", os.O_WRONLY)
+            os.write(file, b"%d" % max(most, FEWEST_PIDS))
+            os.close(file)
 
 
 def own_pid_namespace() -> int | None:

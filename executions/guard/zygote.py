@@ -13,6 +13,9 @@ from typing import NoReturn
 from executions.guard import linux, tree, wire
 from executions.guard.guard import guard
 
+# Of the zygote and its guards: they are told by their sockets what to do.
+IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+           signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGALRM, signal.SIGPIPE)  # fmt: skip
 FILES = 16  # descriptors of a request at most: control, stdin, stdout, stderr, and those only to be held
 NAP_MS = 10  # between looks at heirs that are being killed
 
@@ -30,8 +33,9 @@ def main(socket_fd: int, namespaces: bool) -> NoReturn:
 
 def _settle() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for signum in IGNORED:
         signal.signal(signum, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
     linux.prctl(linux.PR_SET_CHILD_SUBREAPER, 1)
     linux.prctl(linux.PR_SET_DUMPABLE, 0)  # others of this user can't look into what guards run on
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
@@ -47,7 +51,6 @@ class _Zygote:
         self._mourned: list[socket.socket] = []  # of guards that died before their heirs
         self._wakes, wake = os.pipe()
         os.set_blocking(wake, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         self._wake = wake
         self._poll = select.poll()
@@ -83,9 +86,8 @@ class _Zygote:
         try:
             pid = self._forked()
         except OSError as problem:
-            told = {"errno": problem.errno, "text": f"Can't start a process: {problem.strerror}", "file": ""}
             with suppress(OSError):
-                control.send(wire.document(wire.FAILED, told))
+                control.send(wire.failed(problem))
             control.close()
         else:
             if pid == 0:

@@ -34,10 +34,9 @@ class Confined:
     pid_namespace: bool = True
 
     def specification(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path) -> dict[str, Any]:
-        """Return what the guard is told. Raises ValueError for text that no exec takes."""
-        for text in (*argv, *env, *env.values(), str(cwd)):
-            if b"\0" in os.fsencode(text):
-                raise ValueError("embedded null byte")
+        """Return what the guard is told. Raises ValueError for what no exec takes."""
+        if b"\0" in os.fsencode("\n".join((*argv, *env, *env.values(), str(cwd)))):
+            raise ValueError("embedded null byte")
         files = [word for word in argv if word.startswith("/") and os.path.exists(word)]
         return {
             "argv": [*self.wrap, *argv],

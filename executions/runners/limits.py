@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from signal import SIGKILL, SIGXCPU, SIGXFSZ
 from typing import Any
 
@@ -32,8 +32,9 @@ class Limits:
     def within(self, asked: Mapping[str, Any]) -> Limits:
         """Return these limits as an action asks for them: lower ones hold, no higher ones."""
         own = {name: value for name, value in asked.items() if name in NAMES and not _problem(value)}
-        host = asdict(self)
-        return replace(self, **{name: min(value, host[name] or value) for name, value in own.items()})
+        return replace(
+            self, **{name: min(value, getattr(self, name) or value) for name, value in own.items()}
+        )
 
     def rlimits(self, *, own_user: bool) -> list[Rlimit]:
         """Return what to set before the exec. There are no core dumps: they would hold secrets."""

@@ -11,12 +11,12 @@ def test_a_guard_that_ends_with_a_permit_unread_has_still_told_the_end():
     """The kernel reports the reset before it hands over what was said."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     guarded = Guarded(ours, Mock())
-    theirs.send(wire.document(wire.EXITED, {"code": 0, "why": "exited", "cpu": 0.5}))
+    theirs.send(wire.end(0, 0.5, "exited"))
     guarded.permit(1e9)
     theirs.close()
 
     guarded.hear()
     guarded.close()
 
-    assert guarded.exit == Exit(0, "exited", 0.5)
+    assert guarded.exit == Exit(0, 0.5, "exited")
     assert guarded.over
