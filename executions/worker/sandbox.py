@@ -3,19 +3,20 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from django.conf import settings
 
 from executions.runners.job import STANDARD_PATH, base_python
 from executions.runners.limits import Limits
-from executions.runners.sandbox import Sandbox
+from executions.runners.sandbox import Mode, Sandbox
 
 MARGIN = 5.0  # s before its lease ends that a run is killed: for its end to be seen by everybody
 
 
 def sandbox() -> Sandbox:
     return Sandbox(
-        mode=settings.ATTUNE_SANDBOX,
+        mode=cast(Mode, settings.ATTUNE_SANDBOX),
         uids=settings.ATTUNE_RUN_UIDS,
         limits=Limits(
             memory_mb=settings.ATTUNE_RUN_MEMORY_MB,
