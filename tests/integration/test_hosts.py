@@ -1,17 +1,16 @@
 """Workers on other hosts: what they need, and what happens when the cable is pulled."""
 
-import json
 import shutil
 import signal
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from tests.integration import hosts
 from tests.integration.hosts import Host, other_host
 from tests.integration.spine import Spine, until
+from tests.integration.telling import execute, runs, write_pack
 
 pytestmark = [
     pytest.mark.rabbitmq,
@@ -19,32 +18,6 @@ pytestmark = [
     pytest.mark.skipif(not hosts.possible(), reason="needs root and network namespaces"),
 ]
 SETTINGS = {"ATTUNE_LEASE_SECONDS": "3", "ATTUNE_HEARTBEAT_SECONDS": "0.5", "ATTUNE_POLL_SECONDS": "1"}
-PACK = "ref: hosts\nlabel: Hosts\nversion: {version}\n"
-ACTION = """\
-ref: hosts.tell
-label: Tells every few milliseconds that it runs; on host b for ever
-runner_type: core.shell
-entry_point: tell.sh
-idempotent: true
-lost_worker_retries: 100
-"""
-SCRIPT = """\
-#!/bin/bash
-run=$RANDOM$RANDOM
-case "$ATTUNE_ARTIFACTS_DIR" in *host-b*) rounds=1000000 ;; *) rounds=10 ;; esac
-for ((round = 0; round < rounds; round++)); do
-    read -r up _ < /proc/uptime
-    echo "$ATTUNE_EXEC_ID $run $up" >> {marks}
-    sleep 0.02
-done
-"""
-
-
-def write_pack(spine: Spine, folder: Path, version: str = "1.0.0") -> None:
-    (folder / "actions").mkdir(parents=True, exist_ok=True)
-    (folder / "pack.yaml").write_text(PACK.format(version=version))
-    (folder / "actions" / "tell.yaml").write_text(ACTION)
-    (folder / "actions" / "tell.sh").write_text(SCRIPT.format(marks=spine.folder / "marks"))
 
 
 @pytest.fixture(scope="module")
@@ -65,24 +38,6 @@ def host_b(spine: Spine) -> Iterator[Host]:
         shutil.rmtree(loaded)
         spine.start("notifier", "executor", "sensor", "web", "beat")
         yield host
-
-
-def execute(spine: Spine, token: str, **body: object) -> int:
-    body = {"action_ref": "hosts.tell", "parameters": {}, **body}
-    status, answer = spine.post("/api/v1/executions/execute", body, token)
-    assert status == 201, answer
-    return int(json.loads(answer)["data"]["id"])
-
-
-def runs(spine: Spine, row_id: int) -> list[tuple[float, float]]:
-    """Return when each run of an execution first and last told of itself, in order."""
-    path = spine.folder / "marks"
-    lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
-    times: dict[str, list[float]] = {}
-    for found, run, up in lines:
-        if int(found) == row_id:
-            times.setdefault(run, []).append(float(up))
-    return sorted((min(ups), max(ups)) for ups in times.values())
 
 
 def status_of(spine: Spine, row_id: int) -> str:
