@@ -29,6 +29,7 @@ BEHIND = 2.0  # seconds that a poll looks back beyond the one before: transactio
 WIDE = 15.0  # and so many every WIDE seconds / 3
 IDLE_SHARE = 10  # a pause is so many times as long as the poll before it
 REMEMBERED = 60.0  # seconds that a change is known to have been told
+QUIET = 30.0  # seconds between two words on the same trouble
 MOST_PENDING = 10_000  # executions that a stream may be behind by
 
 
@@ -232,11 +233,14 @@ def _is_young(change: Change) -> bool:
 
 async def _kept_up(loop: Callable[[], Awaitable[None]]) -> None:
     """Run a loop for as long as anybody watches: a database that is away ends no stream."""
+    quiet_until = 0.0
     while True:
         try:
             await loop()
         except Exception as problem:
-            log.warning("streams read nothing for now", error=f"{type(problem).__name__}: {problem}")
+            if time.monotonic() > quiet_until:
+                log.warning("streams read nothing for now", error=f"{type(problem).__name__}: {problem}")
+                quiet_until = time.monotonic() + QUIET
             await asyncio.sleep(POLL)
 
 

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from attune_project.identity.models import Identity
 from attune_project.identity.staying import look_again
@@ -138,6 +138,22 @@ class Deaf:
 
     async def run(self):
         await asyncio.Event().wait()
+
+
+@transactional
+def test_a_database_that_is_away_for_a_while_ends_no_stream(administrator, make_one, monkeypatch):
+    monkeypatch.setattr(hub, "Listener", Deaf)
+    touched, failures = changes.touched, [1, 2, 3]
+
+    def sometimes_away(*arguments):
+        if failures:
+            raise OperationalError(f"away {failures.pop()}")
+        return touched(*arguments)
+
+    monkeypatch.setattr(changes, "touched", sometimes_away)
+
+    assert watch(administrator, make_one, until=bool)
+    assert failures == []
 
 
 @transactional
