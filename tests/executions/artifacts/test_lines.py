@@ -1,6 +1,7 @@
 """The line protocol."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -64,3 +65,10 @@ def test_no_line_is_more_than_bad(text):
     for word in ("", "progress ", "artifact name=x value=", "url name=x url="):
         with suppress(BadLine):
             read(f"::attune {word}{text}")
+
+
+def test_the_lines_that_the_documentation_shows_are_good():
+    page = Path(__file__).parents[3] / "docs" / "artifacts.md"
+    shown = [line for line in page.read_text().splitlines() if line.startswith("::attune ")]
+
+    assert [type(read(line)) for line in shown] == [ProgressTold, ValueTold, ValueTold]
