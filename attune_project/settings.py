@@ -37,6 +37,7 @@ def secret(name: str, minimum: int) -> str:
 SECRET_KEY = secret("SECRET_KEY", 50 if PRODUCTION else 32)
 ATTUNE_JWT_SECRET = secret("ATTUNE_JWT_SECRET", 32)
 ATTUNE_ENCRYPTION_KEY = secret("ATTUNE_ENCRYPTION_KEY", 32)
+ATTUNE_ENCRYPTION_KEYS_OLD = env.text("ATTUNE_ENCRYPTION_KEYS_OLD").split()
 
 ALLOWED_HOSTS = env.words(
     "ATTUNE_ALLOWED_HOSTS", "" if PRODUCTION else "localhost,127.0.0.1,[::1],testserver"

@@ -46,7 +46,8 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ("Steps", "messaging_step", "stairs"),
             ("Dead letters", "messaging_deadletter", "mark_email_unread"),
             ("Identities", "identity_identity", "group"),
-            ("Permission sets", "identity_permissionset", "key"),
+            ("Permission sets", "identity_permissionset", "shield_person"),
+            ("Keys", "identity_key", "key"),
         ),
     ),
 )

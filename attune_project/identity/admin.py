@@ -13,6 +13,7 @@ from .admin_access import MANAGED, RbacInline, RbacModelAdmin
 from .admin_forms import ChangedIdentity, NewIdentity, PermissionSetForm
 from .giving import within_reach
 from .grants import readable
+from .keys import admin as key_pages  # noqa: F401 (Django looks for pages in this module)
 from .models import (
     Identity,
     IdentityRoleAssignment,

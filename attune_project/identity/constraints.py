@@ -131,12 +131,18 @@ def _member_of(column: str) -> Constraint:
     return Constraint(condition, member)
 
 
-def _standard_condition(value: bool, columns: Columns) -> Q | None:
-    return Q(**{columns.standard: value}) if columns.standard else None
+def _flag(column: str) -> Constraint:
+    """Compare a flag with the column that the resource names under `column`."""
 
+    def condition(value: bool, columns: Columns) -> Q | None:
+        path = getattr(columns, column)
+        return Q(**{path: value}) if path else None
 
-def _standard_fits(value: bool, columns: Columns, row: Model) -> bool:
-    return columns.standard is not None and _value(row, columns.standard) is value
+    def same(value: bool, columns: Columns, row: Model) -> bool:
+        path = getattr(columns, column)
+        return path is not None and _value(row, path) is value
+
+    return Constraint(condition, same)
 
 
 def _value(row: Any, path: str) -> Any:
@@ -152,5 +158,7 @@ CONSTRAINTS = {
     "pack_refs": Constraint(_pack_condition, _pack_fits),
     "owner_types": _member_of("owner_type"),
     "visibility": _member_of("visibility"),
-    "standard": Constraint(_standard_condition, _standard_fits),
+    "owner_refs": _member_of("owner_ref"),
+    "encrypted": _flag("encrypted"),
+    "standard": _flag("standard"),
 }

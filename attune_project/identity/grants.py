@@ -19,6 +19,8 @@ CONSTRAINTS = {
     "ids": list,
     "owner": str,
     "owner_types": list,
+    "owner_refs": list,
+    "encrypted": bool,
     "visibility": list,
     "standard": bool,
     "execution_scope": str,

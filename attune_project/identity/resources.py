@@ -19,6 +19,8 @@ class Columns:
     owners: tuple[str, ...] = ()
     standard: str | None = None
     owner_type: str | None = None
+    owner_ref: str | None = None
+    encrypted: str | None = None
     execution: str | None = None
     visibility: str | None = None
     shows_public: bool = False
@@ -44,7 +46,19 @@ COLUMNS: dict[str, Columns] = {
     "executions": Columns(ref="action_ref", pack_of="action_ref", owners=("executor_id",), execution="id"),
     "events": Columns(ref="trigger_ref", pack_of="trigger_ref"),
     "enforcements": Columns(ref="rule_ref", pack_of="rule_ref"),
-    "keys": Columns(ref="ref", owners=("owner_identity_id",), owner_type="owner_type"),
+    "keys": Columns(
+        ref="ref",
+        pack="owner_pack_ref",
+        owners=(
+            "owner_identity_id",
+            "owner_pack__owner_id",
+            "owner_action__pack__owner_id",
+            "owner_sensor__pack__owner_id",
+        ),
+        owner_type="owner_type",
+        owner_ref="owner",
+        encrypted="encrypted",
+    ),
     "artifacts": Columns(
         ref="ref",
         pack="pack_ref",

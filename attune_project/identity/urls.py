@@ -5,10 +5,12 @@ from django.urls import include, path
 from attune_project.rest.router import Router
 
 from . import identity_views as views
+from .keys.views import KeyViews
 from .views import LoginView, MeView, RefreshView, RegisterView
 
 router = Router()
 router.register("identities", views.IdentityViews, basename="identity")
+router.register("keys", KeyViews, basename="key")
 router.register("permissions/sets", views.PermissionSetViews, basename="permission-set")
 
 administration = [

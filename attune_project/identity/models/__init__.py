@@ -1,4 +1,5 @@
 from .identity import Identity
+from .key import Key, OwnerType
 from .permission_set import PermissionAssignment, PermissionSet
 from .rate_counter import RateCounter
 from .refresh_token import RefreshToken
@@ -7,6 +8,8 @@ from .role import IdentityRoleAssignment, PermissionSetRoleAssignment
 __all__ = [
     "Identity",
     "IdentityRoleAssignment",
+    "Key",
+    "OwnerType",
     "PermissionAssignment",
     "PermissionSet",
     "PermissionSetRoleAssignment",
