@@ -5,7 +5,7 @@ import os
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executions.api.artifact_content import Pieces, Vanished, file_name, read, span_of
@@ -170,6 +170,7 @@ def test_names_of_files_are_safe(name, shown):
     assert found == shown or (name == ".." and found == "artifact")
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50), st.from_regex(r"bytes=\d{0,2}-\d{0,2}", fullmatch=True))
 def test_a_span_is_always_within(size, asked):
     span = span_of(asked, None, size, "e")

@@ -1,7 +1,7 @@
 """What a file is, by its name and its first bytes."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executions.artifacts.kinds import kind_of
@@ -44,6 +44,7 @@ def test_kinds(name, head, content_type, kind):
     assert content_type in (None, found[0])
 
 
+@settings(deadline=None)
 @given(st.text(), st.binary())
 def test_every_file_is_of_a_known_type(name, head):
     content_type, kind = kind_of(name, head)

@@ -4,7 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executions.artifacts.lines import BadLine, ProgressTold, ValueTold, read
@@ -60,6 +60,7 @@ def test_bad_lines_say_why(line, problem):
     assert problem in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_line_is_more_than_bad(text):
     for word in ("", "progress ", "artifact name=x value=", "url name=x url="):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executions.artifacts.names import LONGEST, readable, ref_of
@@ -26,6 +26,7 @@ def test_a_path_becomes_a_ref(name, ref):
     assert ref_of(7, name) == ref
 
 
+@settings(deadline=None)
 @given(st.text(), st.booleans())
 def test_whatever_the_name_the_ref_is_one(name, digest):
     ref = ref_of(12, name, digest=digest)
@@ -39,6 +40,7 @@ def test_names_that_would_share_a_ref_have_their_own_with_a_digest():
     assert ref_of(1, "A b", digest=True) != ref_of(1, "a_b", digest=True)
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=1))
 def test_odd_bytes_and_control_characters_are_shown_as_escapes(raw):
     shown = readable(raw.decode("utf-8", "surrogateescape"))

@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 from django.db import OperationalError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from executions.artifacts import told as module
@@ -242,6 +242,7 @@ LINES = st.lists(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(LINES, st.booleans(), st.lists(st.integers(1, 12), min_size=1))
 def test_however_a_stream_is_cut_the_same_is_told(lines, ended, cuts):
     text = "\n".join(lines) + "\n" * ended
