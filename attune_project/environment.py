@@ -47,9 +47,9 @@ def bounds(name: str, default: tuple[int, int], *, minimum: int = 0) -> tuple[in
     raw = os.environ.get(name, "").strip()
     if not raw:
         return default
-    least, _, most = raw.partition("-")
+    least, dash, most = raw.partition("-")
     try:
-        found = int(least), int(most or least)
+        found = int(least), int(most if dash else least)
     except ValueError:
         raise ImproperlyConfigured(f"{name}={raw!r}: expected a whole number, or two as in 4-16") from None
     if not minimum <= found[0] <= found[1]:

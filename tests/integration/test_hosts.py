@@ -15,6 +15,7 @@ from tests.integration.telling import execute, runs, write_pack
 pytestmark = [
     pytest.mark.rabbitmq,
     pytest.mark.postgres,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not hosts.possible(), reason="needs root and network namespaces"),
 ]
 SETTINGS = {"ATTUNE_LEASE_SECONDS": "3", "ATTUNE_HEARTBEAT_SECONDS": "0.5", "ATTUNE_POLL_SECONDS": "1"}
