@@ -39,14 +39,12 @@ class _Remover:
 
     def remove(self, folder: Path) -> None:
         """Raises _TimeIsUp."""
-        with suppress(FileNotFoundError, NotADirectoryError):
-            os.chmod(folder, 0o700)
-            top = os.open(folder, _FOLDER)
+        with suppress(OSError):
+            top = _opened(folder)
             try:
                 self._empty(top)
             finally:
                 os.close(top)
-        with suppress(OSError):
             os.rmdir(folder)
 
     def _empty(self, top: int) -> None:
@@ -59,8 +57,7 @@ class _Remover:
     def _raze(self, top: int, name: str) -> bool:
         """Remove a folder of `top`; return whether it is gone."""
         with suppress(OSError):
-            os.chmod(name, 0o700, dir_fd=top)
-            inner = os.open(name, _FOLDER, dir_fd=top)
+            inner = _opened(name, top)
             try:
                 self._hollow(inner, top)
             finally:
@@ -87,6 +84,19 @@ class _TimeIsUp(Exception):
     """What is left takes longer than it may."""
 
 
+def _opened(name: str | Path, within: int | None = None) -> int:
+    """Unlock a folder of ours and return a descriptor of it.
+
+    A chmod of its name would reach through a link, and an action may have put one there.
+    """
+    place = os.open(name, os.O_PATH | _FOLDER, dir_fd=within)
+    try:
+        os.chmod(f"/proc/self/fd/{place}", 0o700)
+        return os.open(".", _FOLDER, dir_fd=place)
+    finally:
+        os.close(place)
+
+
 def _entries(folder: int, but: Collection[str]) -> list[str]:
     with os.scandir(folder) as entries:
         names: Iterator[str] = (entry.name for entry in entries if entry.name not in but)
@@ -102,7 +112,7 @@ def _unlink(folder: int, name: str) -> bool:
 
 def _move(name: str, folder: int, top: int) -> bool:
     with suppress(OSError):
-        os.chmod(name, 0o700, dir_fd=folder)  # its own ".." changes
+        os.close(_opened(name, folder))  # its own ".." changes: it must be open to us
         os.rename(name, f"moved-{uuid.uuid4().hex}", src_dir_fd=folder, dst_dir_fd=top)
         return True
     return False

@@ -54,13 +54,25 @@ def test_links_are_removed_and_never_followed(tmp_path: Path):
     assert precious.stat().st_mode & 0o777 == 0o750
 
 
-def test_a_link_in_the_folders_place_stays(tmp_path: Path):
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "link").symlink_to(tmp_path / "precious")
+def test_a_link_in_the_folders_place_stays_and_opens_or_locks_nothing(tmp_path: Path):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    precious.chmod(0o755)
+    (tmp_path / "link").symlink_to(precious)
 
     remove(tmp_path / "link")
 
-    assert (tmp_path / "precious").is_dir()
+    assert precious.stat().st_mode & 0o777 == 0o755
+
+
+def test_what_cannot_be_removed_stays_and_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    monkeypatch.setattr(os, "chmod", refuse)
+
+    remove(folder)
+
+    assert folder.exists()
 
 
 def test_what_takes_long_is_removed_behind_the_runs_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -77,6 +89,10 @@ def test_what_takes_long_is_removed_behind_the_runs_back(tmp_path: Path, monkeyp
 
 def test_what_is_gone_is_no_error(tmp_path: Path):
     remove(tmp_path / "gone")
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise PermissionError("immutable")
 
 
 def finish() -> None:
