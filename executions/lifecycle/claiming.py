@@ -51,6 +51,7 @@ class Claimed:
     lacks: str | None = None  # the pack that it should have here, and hasn't
     executor_id: int | None = None
     permission_set_refs: tuple[str, ...] = ()
+    has_keys: bool = False  # whether its pack or its action has keys for it
 
 
 # An action that is gone is nobody's: whoever claims its execution tells.
@@ -110,7 +111,7 @@ SELECT c.id, c.lease_token, c.action_ref, c.config, c.env_vars, c.rule_ref, c.tr
            'output_format', a.output_format, 'timeout_seconds', a.timeout_seconds,
            'env_allow', a.env_allow, 'limits', a.limits, 'param_schema', a.param_schema,
            'retry_on', a.retry_on) END,
-       p.ref, p.version, p.storage_path, c.executor_id, c.permission_set_refs
+       p.ref, p.version, p.storage_path, c.executor_id, c.permission_set_refs, HAS_KEYS
 FROM claimed c JOIN tries t ON t.execution_id = c.id
 LEFT JOIN action a ON a.id = c.action_id LEFT JOIN pack p ON p.id = a.pack_id
 ORDER BY c.id
@@ -129,8 +130,11 @@ _WAITING = """
 SELECT id FROM execution WHERE status = 'scheduled' AND worker_pool IS NOT DISTINCT FROM %s
 ORDER BY id LIMIT %s
 """
-CLAIM_INSTANT = _statement("instant")
-CLAIM_SLOTS = _statement("process", "inside")
+# What runs inside a worker reads its parameters only.
+_HAS_KEYS = """a.runtime_ref IS DISTINCT FROM 'core.builtin' AND EXISTS (
+           SELECT FROM key k WHERE k.owner_pack_id = a.pack_id OR k.owner_action_id = a.id)"""
+CLAIM_INSTANT = _statement("instant").replace("HAS_KEYS", "false")
+CLAIM_SLOTS = _statement("process", "inside").replace("HAS_KEYS", _HAS_KEYS)
 
 
 def claim(
@@ -189,4 +193,5 @@ def _claimed(row: tuple[Any, ...]) -> Claimed:
         lacks=f"{ref} {version}" if folder is None and storage_path is not None else None,
         executor_id=row[13],
         permission_set_refs=tuple(row[14]),
+        has_keys=row[15],
     )

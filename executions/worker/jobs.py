@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
+from attune_project.identity.keys.storing import UnreadableKey
 from attune_project.language import schemas
 from attune_project.language.redaction import secret_texts
 from executions.environments.installing import BuildFailed, BuildStopped
@@ -15,6 +16,7 @@ from executions.runners.environment import permitted
 from executions.runners.job import base_python
 from executions.runners.result import STOPPED, bounded, failed
 from executions.worker.environments import environment_of
+from executions.worker.keys import keys_of
 from executions.worker.leaving import leaving
 from executions.worker.logs import LiveLog
 from executions.worker.patience import patiently
@@ -45,11 +47,15 @@ def runner_settings() -> RunnerSettings:
 
 
 def job_of(claimed: Claimed) -> Job:
-    """Return the job of a claimed execution; its action must still exist."""
+    """Return the job of a claimed execution; its action must still exist.
+
+    Raises UnreadableKey for a key of the action that can't be decrypted.
+    """
     action = claimed.action or {}
     runtime = action.get("runtime_ref") or runtime_of(action.get("entrypoint", ""))
     limit = float(action.get("timeout_seconds") or DEFAULT_TIMEOUT)
     token = None if runtime == "core.builtin" else token_of(claimed, limit)
+    given = keys_of(claimed)
     return Job(
         execution_id=claimed.id,
         action_ref=claimed.action_ref,
@@ -68,7 +74,12 @@ def job_of(claimed: Claimed) -> Job:
         pack_dir=claimed.pack_dir,
         rule_ref=claimed.rule_ref,
         trigger_ref=claimed.trigger_ref,
-        secret_values=(*_secrets(action.get("param_schema"), claimed.config), *([token] if token else ())),
+        secret_values=(
+            *_secrets(action.get("param_schema"), claimed.config),
+            *given.secrets,
+            *([token] if token else ()),
+        ),
+        keys=given.values,
         api_token=token,
     )
 
@@ -118,7 +129,7 @@ def _outcome(claimed: Claimed, control: Control, host: RunnerSettings, live: Liv
                 outcome = run(job, control, host)
                 live.end(outcome)
                 return left.keep(outcome, control) if left else outcome
-    except BuildFailed as problem:
+    except (BuildFailed, UnreadableKey) as problem:
         return failed(str(problem))
     except BuildStopped:
         return Outcome("cancelled", failed(STOPPED[control.reason or "cancelled"]).result)
