@@ -75,6 +75,7 @@ async def measure(spine: Spine, runs: int, lines: int, idle: int) -> dict[str, A
         await asyncio.gather(*waiting, return_exceptions=True)
     return {
         "lines": len(latencies),
+        "write_to_row": quantiles(row_ages(spine)),
         "write_to_client": quantiles(latencies),
         "commit_to_client": told,
         "idle_streams": {"open": idle, "web_before": before, "web_with_them": held},
@@ -111,6 +112,14 @@ async def follow(client: httpx.AsyncClient, execution_id: int) -> list[float]:
                 now = time.time()
                 ages += [now - float(word) for word in json.loads(line[6:]).split()]
     return ages
+
+
+def row_ages(spine: Spine) -> list[float]:
+    """Return the age of each line when the statement that stored it began, by the database's clock."""
+    rows = spine.sql(
+        "SELECT extract(epoch FROM created)::float, convert_from(content, 'UTF8') FROM log_chunk"
+    )
+    return [stored - float(word) for stored, text in rows for word in text.split()]
 
 
 async def state_latency(spine: Spine, client: httpx.AsyncClient, token: str) -> dict[str, float]:
