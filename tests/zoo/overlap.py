@@ -149,11 +149,11 @@ class Campaign:
     # -- torments ------------------------------------------------------------------------------
 
     def _torment(self, worker: str) -> None:
-        """Freeze or kill a worker whenever it is in its stride, longer than a lease at first."""
+        """Freeze or kill a worker whenever it is in its stride; first freeze it longer than a lease."""
         dice = random.Random(f"{self._seed}:{worker}")
-        torment: Callable[[str, random.Random], None] = self._freeze
+        torment: Callable[[str, random.Random], None] = self._outlast
         while not self._over.is_set() and self._one_more(torment.__name__.strip("_")):
-            time.sleep(dice.uniform(0.2, LEASE))
+            time.sleep(dice.uniform(0.2, LEASE / 2))
             torment(worker, dice)
             (torment,) = dice.choices(
                 (self._freeze, self._kill, self._freeze_then_kill, self._kill_zygote, self._freeze_zygote),
@@ -168,10 +168,13 @@ class Campaign:
             self._did[name] += 1
             return True
 
-    def _freeze(self, worker: str, dice: random.Random) -> None:
-        shortest = LEASE if not self._did["kill"] else 0.0
+    def _outlast(self, worker: str, dice: random.Random) -> None:
         with frozen(self._pid(worker)):
-            time.sleep(dice.uniform(shortest, 2.5 * LEASE))
+            time.sleep(dice.uniform(1.1, 2) * LEASE)
+
+    def _freeze(self, worker: str, dice: random.Random) -> None:
+        with frozen(self._pid(worker)):
+            time.sleep(dice.uniform(0, 2) * LEASE)
 
     def _kill(self, worker: str, dice: random.Random) -> None:
         self._spine.kill(worker)
@@ -212,7 +215,6 @@ class Campaign:
         )
         ended = {run for kind, _, run, _ in journal if kind == "end"}
         until(lambda: not remains(self._folder), 10)
-        until(lambda: not self._spine.invariants(), 60, step=3)
         return Found(
             seed=self._seed,
             rounds=dict(self._did),
@@ -222,8 +224,18 @@ class Campaign:
             overlaps=[" ".join(line) for line in journal if line[0] == "overlap"],
             wrong=[str(row) for row in rows if not _is_right(*row, ended)],
             left=remains(self._folder),
-            invariants=self._spine.invariants(),
+            invariants=self._broken(),
         )
+
+    def _broken(self) -> str:
+        """Return what check_invariants finds once what is under way has had its time."""
+        found = ""
+        for _ in range(20):
+            found = self._spine.invariants()
+            if not found:
+                break
+            time.sleep(3)
+        return found
 
 
 def _is_right(row_id: int, status: str, stdout: str | None, tries: list[str], ended: set[str]) -> bool:
