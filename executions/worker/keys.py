@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from attune_project.identity.keys.storing import value_of
 from attune_project.identity.models import Key, OwnerType
@@ -25,20 +25,19 @@ def keys_of(claimed: Claimed) -> Given:
         return Given()
     values: dict[str, Any] = {}
     secrets: list[str] = []
-    for key in _rows(claimed):
+    rows = keys_for((claimed.action or {}).get("pack_ref", ""), claimed.action_ref)
+    for key in sorted(rows, key=lambda key: key.owner_type == OwnerType.ACTION):  # the later of a name counts
         values[key.name] = value_of(key)
         if key.encrypted:
             secrets += _texts(values[key.name])
     return Given(values, tuple(secrets))
 
 
-def _rows(claimed: Claimed) -> list[Key]:
-    """Return the keys of the pack, then those of the action: the later of a name counts."""
-    pack_ref = (claimed.action or {}).get("pack_ref")
+def keys_for(pack_ref: str, action_ref: str) -> QuerySet[Key]:
+    """Return the keys of a pack and of an action."""
     of_pack = Q(owner_type=OwnerType.PACK, owner=pack_ref)
-    of_action = Q(owner_type=OwnerType.ACTION, owner=claimed.action_ref)
-    rows = Key.objects.filter(of_pack | of_action).order_by("id")
-    return sorted(rows, key=lambda key: key.owner_type == OwnerType.ACTION)
+    of_action = Q(owner_type=OwnerType.ACTION, owner=action_ref)
+    return Key.objects.filter(of_pack | of_action).order_by("id")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -5,6 +5,8 @@ import re
 from typing import Any
 
 from django.apps import apps
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 
@@ -35,7 +37,7 @@ class KeyItem(RowSerializer):
 
 
 class KeyShape(RowSerializer):
-    value = serializers.SerializerMethodField(help_text="null without keys:decrypt")
+    value = serializers.SerializerMethodField("value_for_caller", help_text="null without keys:decrypt")
 
     class Meta:
         model = Key
@@ -45,7 +47,8 @@ class KeyShape(RowSerializer):
             "value", "created", "updated",
         )  # fmt: skip
 
-    def get_value(self, key: Key) -> Any:
+    @extend_schema_field(OpenApiTypes.ANY)
+    def value_for_caller(self, key: Key) -> Any:
         return value_of(key) if allowed(self.context["request"].user, "keys", "decrypt", key) else None
 
 
