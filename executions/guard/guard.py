@@ -84,12 +84,17 @@ class _Watch:
         self._until = math.inf if spec["until"] is None else spec["until"]
         self._strikes = math.inf  # when the grace of a stop ends
         self._why = "exited"
+        self._leader = 0
         self._poll = select.poll()
+        self._poll.register(control.fileno(), select.POLLIN)
         self._exited = False
         self._over = False
 
     def keep(self) -> None:
         """Start the action and return when nobody of it is left."""
+        if not self._may_start():
+            _say(self._control, wire.end(-signal.SIGKILL, 0.0, self._why))
+            return
         self._wakes = _wake_at_every_death()
         try:
             self._leader = action.start(self._spec, self._streams)
@@ -98,10 +103,17 @@ class _Watch:
             return
         for file in self._streams:
             os.close(file)
-        for file in (self._control.fileno(), self._wakes):
-            self._poll.register(file, select.POLLIN)
+        self._poll.register(self._wakes, select.POLLIN)
         while not self._over:
             self._step()
+
+    def _may_start(self) -> bool:
+        """Tell whether the worker still wants it, and may: it has taken time to come here, however long."""
+        while not self._over and self._poll.poll(0):
+            self._listen()
+        if self._until <= now():
+            self._kill("lapsed")
+        return not self._over
 
     def _step(self) -> None:
         moment = min(self._until, self._ends, self._strikes)

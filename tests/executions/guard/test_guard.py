@@ -208,6 +208,18 @@ def test_a_run_ends_with_its_permit_and_is_not_the_workers_any_more(bash: Bash, 
     assert (ended.end, ended.exit_code, control.reason) == ("cancelled", 137, "lost")
 
 
+def test_nothing_is_started_once_the_permit_is_over(namespaces: bool, tmp_path: Path):
+    """Else this would be FileNotFoundError: another worker may be at it by now."""
+    control = Control(until=time.monotonic() - 1)
+
+    ended = run_process(
+        ["/nowhere/program"], env=PATH, cwd=tmp_path, stdin=b"", limit=60, control=control, kill_grace=0,
+        confined=Confined(pid_namespace=namespaces),
+    )  # fmt: skip
+
+    assert (ended.end, control.reason) == ("cancelled", "lost")
+
+
 def test_a_permit_ends_before_its_lease(bash: Bash, namespaces: bool, lair: Path):
     control = Control(until=time.monotonic() + 3601)
     confined = Confined(margin=3600, pid_namespace=namespaces)
