@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError, connections
 
 from executions import lifecycle
 from executions.lifecycle import Ended
+from executions.log_chunks import NOTHING_LEFT
 
 log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 1.0
@@ -59,8 +60,13 @@ def _store_apart(ended: Sequence[Ended], problem: Exception) -> None:
         for end in ended:
             store([end])
         return
-    reason = f"The result could not be stored: {type(problem).__name__}"
-    _persist([replace(end, status="failed", result={"error": reason, "succeeded": False}) for end in ended])
+    result = {"error": f"The result could not be stored: {type(problem).__name__}", "succeeded": False}
+    try:
+        # Without the rest of its log, too: that may be what was refused.
+        _persist([replace(end, status="failed", result=result, rest=NOTHING_LEFT) for end in ended])
+    except Exception as again:  # their leases end by themselves, and no other's end is lost with them
+        log.exception("results lost", executions=[end.execution_id for end in ended], error=str(again))
+        connections.close_all()
 
 
 def _persist(ended: Sequence[Ended]) -> list[int]:

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from attune_project.packs.models import Worker
 from executions import lifecycle
+from executions.log_chunks import Piece, Rest
 from executions.models import Execution
 from executions.requesting import Wanted, request_executions
 from executions.runners import RunnerSettings
@@ -212,6 +213,33 @@ def test_one_bad_result_of_a_batch_does_not_take_the_others_along(worker, make_a
     worker.take(500)
 
     assert wait_for(lambda: statuses() == ["failed", "completed"])
+
+
+def test_an_end_that_is_refused_for_good_does_not_take_its_batch_along(worker, make_action, monkeypatch):
+    action = make_action()
+    ids = request_executions([Wanted(action, {"message": text}, uuid.uuid4()) for text in "ab"])
+    finish = lifecycle.finish
+
+    def refuse_the_first(ended):
+        if any(end.execution_id == ids[0] for end in ended):
+            raise DataError("bad")
+        return finish(ended)
+
+    monkeypatch.setattr(lifecycle, "finish", refuse_the_first)
+
+    worker.take(500)
+
+    assert wait_for(lambda: statuses() == ["running", "completed"])
+
+
+def test_an_end_whose_log_is_refused_is_stored_without_it(worker, make_action):
+    [row_id] = request_executions([Wanted(make_action(), {}, uuid.uuid4())])
+    [one] = lifecycle.claim(worker._claimant, 1, worker_process.instant_entrypoints(), inline=True)
+    piece = Piece(row_id, one.token, 1, "stdout", 0, b"no \x00 is stored")
+
+    results.store([lifecycle.Ended(row_id, one.token, "completed", {}, rest=Rest(1, (piece,)))])
+
+    assert statuses() == ["failed"]
 
 
 def test_instant_ends_are_stored_without_holding_up_the_consumer(worker, make_action, monkeypatch):
