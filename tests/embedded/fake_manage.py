@@ -11,7 +11,9 @@ from pathlib import Path
 
 def prepare() -> None:
     result = sys.argv[sys.argv.index("--result") + 1]
-    Path(result).write_text(json.dumps({"login": os.environ["ATTUNE_ADMIN_LOGIN"], "created": True}))
+    Path(result).write_text(
+        json.dumps({"login": os.environ["ATTUNE_ADMIN_LOGIN"], "created": True, "sandbox": "none (a test)"})
+    )
 
 
 def serve(name: str) -> None:

@@ -56,6 +56,7 @@ def test_ctrl_c_ends_everything(launch: Launch, folder: DataFolder, port: int) -
     up = launch("up", "--port", str(port), FAKE_STUBBORN="beat")
     up.wait_for("Attune is up.")
     up.wait_for("beat serves")
+    assert up.said("attune: sandbox none (a test)")
     children = children_of(folder)
     assert len(children) == 8
 

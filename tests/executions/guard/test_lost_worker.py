@@ -42,9 +42,11 @@ def folder() -> Iterator[Path]:
     path = Path(tempfile.gettempdir(), f"guard-{uuid.uuid4().hex}")  # pytest's own are closed to others
     path.mkdir(mode=0o777)
     path.chmod(0o777)
-    yield path
-    assert not inhabited(path / "lair")
-    shutil.rmtree(path)
+    try:
+        yield path
+        assert not inhabited(path / "lair")
+    finally:
+        shutil.rmtree(path)
 
 
 @pytest.fixture
