@@ -46,7 +46,8 @@ def upward_keys() -> set[str]:
 
 def test_foreign_keys_that_point_upward_are_these():
     assert upward_keys() == {
-        "Event.rule", "Timer.rule", "PermissionSet.pack", "Key.owner_pack", "Key.owner_action", "Key.owner_sensor",
+        "Event.rule", "Timer.rule", "PermissionSet.pack",
+        "Key.owner_pack", "Key.owner_action", "Key.owner_sensor",
     }  # fmt: skip
 
 
