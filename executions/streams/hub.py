@@ -98,6 +98,7 @@ class Hub:
         self._told: dict[int, Change] = {}
         self._news = asyncio.Event()
         self._logs_seen: dict[int, tuple[Any, ...]] = {}
+        self._polls = _polls()
 
     def subscribe(self, fits: Callable[[Change], bool]) -> Subscription:
         subscription = Subscription(fits)
@@ -133,6 +134,7 @@ class Hub:
             task.cancel()
         self._tasks = []
         self._named, self._told, self._logs_seen = {}, {}, {}
+        self._polls = _polls()
 
     def _heard(self, channel: str, ids: list[int]) -> None:
         for row_id in ids:
@@ -143,17 +145,16 @@ class Hub:
             self._news.set()
 
     async def _follow_changes(self) -> None:
-        recent, waiting = Poll(RECENT), Poll(WAITING)
         while True:
             if not self._subscriptions:
-                recent, waiting = Poll(RECENT), Poll(WAITING)
+                self._polls = _polls()
                 await _within(POLL, self._news)
                 continue
-            for poll in (recent, waiting):
+            for poll in self._polls:
                 if poll.due <= time.monotonic():
                     self._name(await poll.look())
             await self._tell_named()
-            await _within(min(recent.due, waiting.due) - time.monotonic(), self._news)
+            await _within(min(poll.due for poll in self._polls) - time.monotonic(), self._news)
 
     def _name(self, touched: list[tuple[int, datetime]]) -> None:
         known = self._told
@@ -168,7 +169,12 @@ class Hub:
             ids = list(self._named)[:BATCH]
             for row_id in ids:
                 del self._named[row_id]
-            told = [one for one in map(self._compared, await read(changes.present, ids)) if one is not None]
+            try:
+                seen = await read(changes.present, ids)
+            except Exception:
+                self._named |= dict.fromkeys(ids)
+                raise
+            told = [one for one in map(self._compared, seen) if one is not None]
             for subscription in self._subscriptions:
                 subscription.tell(told)
         self._forget()
@@ -208,7 +214,7 @@ class Hub:
 
 
 class Poll:
-    """A look at what changed of late, again and again."""
+    """A look at what changed of late, again and again; after a failed one, at all since the last."""
 
     def __init__(self, statement: str) -> None:
         self.due = 0.0
@@ -224,6 +230,10 @@ class Poll:
         self._wide_at = began if wide else self._wide_at
         self.due = time.monotonic() + max(POLL, IDLE_SHARE * (time.monotonic() - began))
         return found
+
+
+def _polls() -> tuple[Poll, Poll]:
+    return Poll(RECENT), Poll(WAITING)
 
 
 def _is_young(change: Change) -> bool:

@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from executions.streams import changes
+from executions.streams import hub as hubs
 from executions.streams.changes import Change
 from executions.streams.hub import REMEMBERED, Hub, Subscription
+from executions.waking import CHANNEL
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 CHANGE = Change(1, "scheduled", "demo.one", None, None, None, NOW, NOW)
@@ -83,3 +86,50 @@ def test_what_was_told_long_ago_is_forgotten(hub):
     hub._forget()
 
     assert sorted(hub._told) == [8, 9]
+
+
+def test_what_changed_while_the_database_was_away_is_told_once_it_is_back(monkeypatch):
+    """However long that was: the first look covers it all, and a hint is not forgotten."""
+    monkeypatch.setattr(hubs, "POLL", 0.01)
+    asked = []
+
+    def touched(statement, seconds):
+        asked.append(seconds)
+        if len(asked) < 20:
+            raise OSError("away")
+        return []
+
+    def present(ids):
+        return [replace(CHANGE, id=row_id) for row_id in ids]
+
+    monkeypatch.setattr(changes, "touched", touched)
+    monkeypatch.setattr(changes, "present", present)
+
+    async def watch():
+        hub = Hub()
+        hub.listener.run = forever
+        subscription = hub.subscribe(lambda change: True)
+        hub._heard(CHANNEL, [7])
+        told = await subscription.wait(60)
+        hub.leave(subscription)
+        return told
+
+    assert [change.id for change in asyncio.run(watch())] == [7]
+    assert asked[:20] == sorted(asked[:20])
+
+
+def test_a_hint_is_kept_when_it_cannot_be_followed(hub, monkeypatch):
+    def away(ids):
+        raise OSError("away")
+
+    monkeypatch.setattr(changes, "present", away)
+    hub._named = {7: None}
+
+    with pytest.raises(OSError, match="away"):
+        asyncio.run(hub._tell_named())
+
+    assert hub._named == {7: None}
+
+
+async def forever():
+    await asyncio.Event().wait()
