@@ -24,7 +24,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--demo", action="store_true", help="load the demo pack too")
-        parser.add_argument("--result", type=Path, help="write who the first administrator is, and what keeps actions apart, to this file")
+        parser.add_argument(
+            "--result",
+            type=Path,
+            help="write who the first administrator is, and what keeps actions apart, to this file",
+        )
 
     def handle(self, *, demo: bool, result: Path | None, **options: Any) -> None:
         call_command("migrate", verbosity=0, interactive=False)
