@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import cast
 
 import structlog
-from django.db import connections
+from django.db import InterfaceError, OperationalError, connections
 
 from executions import log_chunks
 from executions.lifecycle import Claimed
@@ -94,7 +94,7 @@ class LiveLog:
         self._masker: Masker | None = None
         self._opened = time.monotonic()
         self.streams: dict[Stream, StreamLog] = {}
-        self.lost = False  # the lease is over: nothing is stored any more
+        self.lost = False  # the lease is over, or the database refuses it: nothing is stored any more
 
     def feed(self, stream: Stream, chunk: bytes) -> None:
         """Take what the action wrote: the listener of its Control."""
@@ -136,7 +136,8 @@ class LiveLog:
             return NOTHING_LEFT
         self.end(outcome)
         flusher.drain(self, lambda: control.reason in ("lost", "shutdown"))
-        wanted = [name for name, one in self.streams.items() if one.stored or name not in outcome.result]
+        streams = {} if self.lost else self.streams
+        wanted = [name for name, one in streams.items() if one.stored or name not in outcome.result]
         pieces = [piece for name in wanted for piece in self.pieces(name)]
         return Rest(self._claimed.attempt, tuple(pieces), outcome.in_log)
 
@@ -174,12 +175,13 @@ class Flusher:
     def note(self, live: LiveLog, due: float) -> None:
         """There is something to store of a run, by then. Never waits for the database."""
         with self._changed:
-            known = self._due.get(live)
-            if live.lost or (known is not None and known <= due):
+            if live.lost:
                 return
-            self._due[live] = due
             self._start()
-            self._changed.notify_all()
+            known = self._due.get(live)
+            if known is None or due < known:
+                self._due[live] = due
+                self._changed.notify_all()
 
     def _start(self) -> None:
         if self._thread is not None:
@@ -243,7 +245,8 @@ class Flusher:
                 if next_at > now:
                     self._changed.wait(next_at - now)
                 elif self._due:
-                    return self._share([live for live, due in self._due.items() if due <= now])
+                    if pieces := self._share([live for live, due in self._due.items() if due <= now]):
+                        return pieces
                 else:
                     break
             self._thread = None
@@ -251,8 +254,20 @@ class Flusher:
 
     def _share(self, lives: list[LiveLog]) -> list[Piece]:
         share = max(1, BATCH // sum(len(live.streams) for live in lives))
-        self._under_way = {live: live.next_pieces(share) for live in lives[:BATCH]}
+        self._under_way = {live: pieces for live in lives[:BATCH] if (pieces := self._of(live, share))}
         return [piece for pieces in self._under_way.values() for piece in pieces]
+
+    def _of(self, live: LiveLog, share: int) -> list[Piece]:
+        """Return what is next of a run; one that has nothing left, or can't be read, isn't due any more."""
+        try:
+            pieces = live.next_pieces(share)
+        except OSError as problem:
+            log.error("output lost", execution=live.execution_id, error=str(problem))
+            live.lost, pieces = True, []
+        if not pieces:
+            self._due.pop(live, None)
+            self._changed.notify_all()
+        return pieces
 
     def _land(self, held: set[int] | None, pause: float) -> None:
         """Note what was stored, of the runs whose leases hold; None: of nobody, try again after `pause`."""
@@ -270,12 +285,28 @@ class Flusher:
 
 
 def _store(pieces: list[Piece]) -> set[int] | None:
+    """Store pieces; return the runs that go on. None: the database is away, the same are sent again."""
     try:
         return log_chunks.store(pieces)
-    except Exception as problem:  # the database is away: the same pieces are sent again
+    except (OperationalError, InterfaceError) as problem:
         log.warning("output not stored yet", error=f"{type(problem).__name__}: {problem}")
         connections.close_all()
         return None
+    except Exception as problem:  # sent again, it would hold up the output of every run for ever
+        runs = sorted({piece.execution_id for piece in pieces})
+        log.error("output refused", executions=runs, error=type(problem).__name__)
+        connections.close_all()
+        return set() if len(runs) == 1 else _store_apart(runs, pieces)
+
+
+def _store_apart(runs: list[int], pieces: list[Piece]) -> set[int] | None:
+    held: set[int] = set()
+    for run in runs:
+        stored = _store([piece for piece in pieces if piece.execution_id == run])
+        if stored is None:
+            return None
+        held |= stored
+    return held
 
 
 flusher = Flusher()

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import DataError, OperationalError, connection
 
 from executions import lifecycle, log_chunks
 from executions.lifecycle import Ended
@@ -201,6 +201,56 @@ def test_while_the_database_is_away_output_is_read_on_and_kept_out_of_memory(cla
     finish(claimed, live, in_log=("stdout",))
 
     assert result_of(claimed)["stdout"] == "x" * 160 * 65_536
+
+
+def test_output_goes_on_after_a_word_that_came_too_late(claim):
+    """Between the output and the word that there is some, all of it may have been stored."""
+    claimed = claim()
+    live = LiveLog(claimed)
+    live.feed("stdout", b"one\n")
+    wait_for(lambda: text_of(claimed))
+    assert wait_for(lambda: not logs.flusher._under_way)
+
+    logs.flusher.note(live, time.monotonic())
+    assert wait_for(lambda: live not in logs.flusher._due, seconds=10)
+    live.feed("stdout", b"two\n")
+
+    assert wait_for(lambda: text_of(claimed) == "one\ntwo\n")
+
+
+def test_output_that_is_refused_holds_up_nobody_else(claim, monkeypatch):
+    bad, good = claim(), claim()
+    store = log_chunks.store
+
+    def refuse(pieces):
+        if any(piece.execution_id == bad.id for piece in pieces):
+            raise DataError("refused")
+        return store(pieces)
+
+    monkeypatch.setattr(log_chunks, "store", refuse)
+    lives = LiveLog(bad), LiveLog(good)
+
+    for live in lives:
+        live.feed("stdout", b"x" * 100_000)
+
+    assert wait_for(lambda: len(text_of(good)) == 100_000)
+    assert finish(bad, lives[0], stdout="x") == [bad.id]
+
+
+def test_output_that_cannot_be_read_again_holds_up_nobody_else(claim, monkeypatch):
+    bad, good = claim(), claim()
+    lives = LiveLog(bad), LiveLog(good)
+    monkeypatch.setattr(lives[0], "next_pieces", unreadable)
+
+    for live in lives:
+        live.feed("stdout", b"x" * 100_000)
+
+    assert wait_for(lambda: len(text_of(good)) == 100_000)
+    assert finish(bad, lives[0], stdout="x") == [bad.id]
+
+
+def unreadable(most):
+    raise OSError("the disk is broken")
 
 
 def test_after_the_limit_there_is_a_notice(claim):
