@@ -38,6 +38,7 @@ def zoo() -> Iterator[Keeper]:
             for name, mode in WORKERS.items():
                 pool = "" if mode == "none" else mode
                 spine.start(name, ATTUNE_SANDBOX=mode, ATTUNE_WORKER_POOL=pool)
+            assert cages(spine) == {None: "none", "user": "user", "bwrap": "bwrap"}
             keeper = Keeper(spine, pack)
             keeper.pids = {name: spine.processes[name].pid for name in WORKERS}
             keeper.memory = {name: memory_of(pid) for name, pid in keeper.pids.items()}
@@ -46,6 +47,12 @@ def zoo() -> Iterator[Keeper]:
         finally:
             spine.stop()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def cages(spine: Spine) -> dict[str | None, str]:
+    """Return the sandbox that was proven to work in each pool: some animals kill whomever they can."""
+    rows = spine.sql("SELECT pool, capabilities -> 'sandbox' ->> 'mode' FROM worker")
+    return dict(rows)  # type: ignore[arg-type]
 
 
 def python_for_anybody() -> str:
