@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from rest_framework.test import APIClient
 
 from attune_project.identity.models import Identity, PermissionAssignment, PermissionSet
@@ -13,6 +14,10 @@ from attune_project.identity.tokens import issue_access
 from attune_project.messaging import publisher
 from attune_project.messaging.fake import FakePublisher
 from executions.worker.logs import flusher
+
+# A machine that has much else to do is slow, and so is whatever draws examples on it.
+settings.register_profile("attune", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("attune")
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from executions.runners.process import GUARD_KILLED, run_process
 from tests.executions.guard.conftest import PATH, Bash, guards, soon
 from tests.executions.lairs import dwell, inhabited, once_in, running, wait_for
 
+# Outside of one it would be the whole machine, and nothing limits root's processes.
+IN_A_NAMESPACE = pytest.mark.parametrize("namespaces", ["namespace"], indirect=True)
 FOR_EVER = "while :; do sleep 3600; done"
 
 DAEMON = """
@@ -139,10 +141,8 @@ def test_a_comet_is_caught(bash: Bash, tmp_path: Path):
     assert ended.exit_code == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes PID namespaces")
-def test_whoever_kills_all_it_can_kills_its_own(bash: Bash, namespaces: bool):
-    if not namespaces:
-        pytest.skip("it would be the whole machine")
+@IN_A_NAMESPACE
+def test_whoever_kills_all_it_can_kills_its_own(bash: Bash):
     ours = os.readlink("/proc/self/ns/pid")
 
     ended = bash(f'[ "$(readlink /proc/self/ns/pid)" != "{ours}" ] && kill -9 -1; echo alone')
@@ -150,10 +150,8 @@ def test_whoever_kills_all_it_can_kills_its_own(bash: Bash, namespaces: bool):
     assert ended.stdout.raw == b"alone\n"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes PID namespaces")
-def test_a_fork_bomb_ends_at_the_limit(bash: Bash, namespaces: bool, lair: Path):
-    if not namespaces:
-        pytest.skip("nothing limits root's processes")
+@IN_A_NAMESPACE
+def test_a_fork_bomb_ends_at_the_limit(bash: Bash, lair: Path):
     confined = Confined(limits=Limits(processes=301))
 
     ended = bash(f"{dwell(lair)}; :(){{ :|:& }}; : 2>/dev/null; {FOR_EVER}", limit=2, confined=confined)
