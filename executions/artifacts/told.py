@@ -122,8 +122,16 @@ class Teller:
         with self._lock:
             self._waiting.add(told)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="teller", daemon=True)
-                self._thread.start()
+                self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._loop, name="teller", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as problem:  # no more threads now: the next word asks again
+            log.warning("teller not started", error=str(problem))
+        else:
+            self._thread = thread
 
     def finish(self, told: Told) -> None:
         """Store the last of a run, in the caller's thread; what can't be stored is noted."""

@@ -41,12 +41,17 @@ def cancelled(worker_id: int, tokens: Collection[uuid.UUID]) -> list[uuid.UUID]:
     return [row[0] for row in rows_of(_CANCELLED, [worker_id, list(tokens)])] if tokens else []
 
 
+_RELEASE = """
+WITH mine AS MATERIALIZED (
+    SELECT id FROM execution
+    WHERE worker_id = %s AND status IN ('running', 'canceling')
+      AND (%s::uuid[] IS NULL OR lease_token = ANY(%s::uuid[]))
+    ORDER BY id FOR UPDATE
+)
+UPDATE execution x SET lease_expires_at = clock_timestamp() FROM mine WHERE x.id = mine.id RETURNING x.id
+"""
+
+
 def release(worker_id: int, tokens: Collection[uuid.UUID] | None = None) -> int:
     """End leases of a worker, all of them when it stops: what it ran is treated as a lost worker's."""
-    rows = rows_of(
-        "UPDATE execution SET lease_expires_at = clock_timestamp()"
-        " WHERE worker_id = %s AND status IN ('running', 'canceling')"
-        " AND (%s::uuid[] IS NULL OR lease_token = ANY(%s::uuid[])) RETURNING id",
-        [worker_id, *[None if tokens is None else list(tokens)] * 2],
-    )
-    return len(rows)
+    return len(rows_of(_RELEASE, [worker_id, *[None if tokens is None else list(tokens)] * 2]))

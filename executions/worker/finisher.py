@@ -33,11 +33,23 @@ class Finisher:
 
     def take(self, claimed: Claimed, ended: Ended | None) -> None:
         """Take over a run that is over; None when there is nothing of it to store."""
+        if self._going():
+            self._over.put((claimed, ended))
+        else:
+            self._finish([(claimed, ended)])
+
+    def _going(self) -> bool:
+        """Tell whether there is a thread; where no more can be had now, the run's own must do."""
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name="finisher", daemon=True)
-                self._thread.start()
-        self._over.put((claimed, ended))
+                thread = threading.Thread(target=self._loop, name="finisher", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as problem:
+                    log.warning("finisher not started", error=str(problem))
+                    return False
+                self._thread = thread
+        return True
 
     def close(self, timeout: float = 60.0) -> None:
         """End the thread, after what it has taken."""

@@ -198,6 +198,23 @@ def test_a_result_that_the_database_cannot_hold_is_a_failure_that_says_so(worker
     assert Execution.objects.get().result["error"] == "The result could not be stored: DataError"
 
 
+def test_an_end_is_stored_where_no_more_threads_can_be_had(worker, request_sleep, monkeypatch):
+    start = threading.Thread.start
+
+    def refuse_finisher(thread):
+        if thread.name == "finisher":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_finisher)
+    request_sleep(1, seconds=0.01)
+
+    worker.fill_slots()
+
+    assert wait_for(lambda: statuses() == ["completed"])
+    assert wait_for(lambda: worker.slots.idle)
+
+
 def test_one_bad_result_of_a_batch_does_not_take_the_others_along(worker, make_action, monkeypatch):
     action = make_action()
     request_executions([Wanted(action, {"message": text}, uuid.uuid4()) for text in "ab"])

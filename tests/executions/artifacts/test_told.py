@@ -50,6 +50,18 @@ def test_progress_is_seen_while_the_run_goes_on(told, run, wakes):
     assert wait_for(lambda: wakes == [run.id])
 
 
+def test_a_run_goes_on_where_no_more_threads_can_be_had(told, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        told.feed("stdout", "::attune progress percent=40 text=unpacking\n")
+    told.feed("stdout", "::attune progress percent=50\n")
+
+    assert wait_for(lambda: progress() == (50.0, "unpacking"))
+
+
 def test_only_what_changes_is_named(told):
     told.feed("stdout", "::attune progress percent=40 text=unpacking\n::attune progress percent=50\n")
     told.close()
