@@ -14,7 +14,8 @@ from executions.lifecycle import Claimed, Ended, retrying
 from executions.runners import Control, Job, NotAWorker, Outcome, RunnerSettings, run, runtime_of
 from executions.runners.environment import permitted
 from executions.runners.job import base_python
-from executions.runners.result import STOPPED, bounded, failed
+from executions.runners.masking import Masker
+from executions.runners.result import ERROR_LENGTH, STOPPED, bounded, failed
 from executions.worker.environments import environment_of
 from executions.worker.keys import keys_of
 from executions.worker.leaving import leaving
@@ -101,6 +102,7 @@ def perform(claimed: Claimed, control: Control, host: RunnerSettings) -> Ended:
     except Exception as problem:  # one that can't even be begun must not take its batch along
         log.exception("execution could not be begun", execution=claimed.id)
         reason = f"{claimed.action_ref} could not be begun: {type(problem).__name__}: {problem}"
+        reason = Masker(live.secrets).text(reason)[:ERROR_LENGTH]
         return _ended(claimed, "failed", {"error": reason, "succeeded": False})
     return replace(_ended(claimed, outcome.status, outcome.result), rest=live.close(control, outcome))
 

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from attune_project.identity.keys.storing import save_value
 from attune_project.identity.models import Key, PermissionSet
 from executions.models import Action, Execution, LogChunk
+from executions.worker import jobs
 from executions.worker.jobs import job_of
 from executions.worker.keys import keys_of
 from executions.worker.tokens import token_of
@@ -184,3 +185,16 @@ def test_a_run_s_token_reads_keys_only_if_its_permission_sets_say_so(token_with,
 
     assert answer.status_code == status
     assert (TOKEN in answer.content.decode()) is bool(grants)
+
+
+def test_what_breaks_a_run_tells_no_key(own, ran, monkeypatch):
+    def broken(job, control, host):
+        raise ValueError(f"odd: {TOKEN}")
+
+    monkeypatch.setattr(jobs, "run", broken)
+    own()
+
+    execution = ran()
+
+    assert execution.status == "failed"
+    assert "could not be begun: ValueError: odd: ********" in execution.result["error"]
