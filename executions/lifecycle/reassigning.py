@@ -37,16 +37,22 @@ SELECT x.id, x.action_ref, x.policy_id, x.policy_group, x.status_reason, x.queue
        a.param_schema
 FROM alive JOIN execution x ON x.id = alive.id LEFT JOIN action a ON a.id = x.action_id ORDER BY x.id
 """  # noqa: S608
+# Rows are locked in the order of their ids, as where attempts end, so that the two can't deadlock.
 _MOVE = """
+WITH w AS (
+    SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
+         AS w(id, was, policy_id, group_key, reason)
+), mine AS MATERIALIZED (
+    SELECT x.id FROM execution x JOIN w ON w.id = x.id ORDER BY x.id FOR UPDATE OF x
+)
 UPDATE execution x
 SET policy_id = w.policy_id, policy_group = w.group_key, updated = clock_timestamp(),
     queued_at = CASE WHEN x.status = 'requested' AND w.policy_id IS NOT NULL
                      THEN COALESCE(x.queued_at, CASE WHEN x.due_at IS NULL THEN clock_timestamp() END) END,
     status_reason = CASE WHEN x.status = 'requested' AND x.due_at IS NULL THEN w.reason
                          ELSE x.status_reason END
-FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::text[])
-     AS w(id, was, policy_id, group_key, reason)
-WHERE x.id = w.id AND x.policy_id IS NOT DISTINCT FROM w.was
+FROM mine JOIN w ON w.id = mine.id
+WHERE x.id = mine.id AND x.policy_id IS NOT DISTINCT FROM w.was
   AND x.status IN ('requested', 'scheduled', 'running', 'canceling')
 RETURNING x.id, x.status, x.policy_id, x.policy_group
 """
