@@ -145,7 +145,7 @@ class WorkerViews(Listed, Shown, RowViewSet):
     @action(methods=["post"], detail=True)
     def cordon(self, request: Request, id: str) -> Response:
         worker = self.get_object()
-        body = Cordon(data=request.data or {})
+        body = Cordon(data=request.data)
         body.is_valid(raise_exception=True)
         workers.cordon(worker, by=caller(request), reason=body.validated_data.get("reason"))
         return self._bare()

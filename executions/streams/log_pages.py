@@ -10,6 +10,7 @@ from executions import log_chunks
 from executions.log_chunks import from_next_character
 
 SIZE = 1024 * 1024  # bytes of a page
+LONGEST = 2**30  # bytes: PostgreSQL holds no longer text, and counts its bytes in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,8 @@ def page(execution_id: int, stream: str, attempt: int | None, offset: int) -> Pa
 
 
 def _from_result(execution_id: int, stream: str, attempt: int, offset: int) -> bytes:
+    if offset >= LONGEST:
+        return b""
     found = _row(_IN_RESULT, [stream, offset + 1, attempt, execution_id, stream])
     return bytes(found[0]) if found and found[0] else b""
 

@@ -91,6 +91,17 @@ def test_beyond_the_end_there_is_nothing_yet(api, claimed):
     assert (text, *told(answer)) == ("", "4", "true")
 
 
+@pytest.mark.parametrize("offset", [2**31 - 1, 2**31, 2**63 - 1])
+def test_beyond_what_a_text_can_hold_there_is_nothing_either(api, claimed, offset):
+    end(claimed, stdout="hello")
+
+    answer, text = get(api, claimed.id, f"?offset={offset}")
+    stream = api.get(f"/api/v1/executions/{claimed.id}/logs/stdout/stream?last_event_id={offset}")
+
+    assert (answer.status_code, text, *told(answer)) == (200, "", str(offset), "true")
+    assert stream.status_code == 200
+
+
 def test_many_pages_are_one_text(api, claimed, monkeypatch):
     monkeypatch.setattr(log_pages, "SIZE", 7)
     for number in range(10):

@@ -137,6 +137,15 @@ def test_a_reason_is_text(api, make_worker, body):
     assert (refused.status_code, list(refused.json()["details"])) == (422, ["reason"])
 
 
+def test_a_list_is_no_body_of_a_cordon(api, make_worker):
+    worker = make_worker()
+
+    refused = api.post(f"{URL}/{worker.pk}/cordon", [], format="json")
+
+    worker.refresh_from_db()
+    assert (refused.status_code, worker.cordoned) == (422, False)
+
+
 @pytest.mark.parametrize("word", ["cordon", "uncordon"])
 def test_who_only_reads_workers_cordons_none(identity_with, client_of, api, make_worker, word):
     worker = make_worker()
