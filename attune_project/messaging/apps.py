@@ -6,6 +6,8 @@ from django.apps import AppConfig
 from django.db import connections
 from django.db.models.signals import pre_migrate
 
+from attune_project.service import current_service, keep_private
+
 
 def create_schema(using: str, **_: Any) -> None:
     """Create the schema before the first migration, or all tables quietly land in `public`."""
@@ -29,3 +31,5 @@ class MessagingConfig(AppConfig):
         )
 
         pre_migrate.connect(create_schema, dispatch_uid="attune-schema")
+        if current_service() != "shell":
+            keep_private()
