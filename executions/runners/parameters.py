@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
+
+_DOTENV_NAME = re.compile(r"[\w.-]+")
 
 
 class UnknownFormat(Exception):
@@ -14,7 +17,11 @@ class UnknownFormat(Exception):
 
 
 def render(document: Mapping[str, Any], parameter_format: str) -> bytes:
-    """Return the document as json (one line), yaml or dotenv, always ending in a newline."""
+    """Return the document as json (one line), yaml or dotenv, always ending in a newline.
+
+    dotenv leaves out what has other characters than letters, digits, `_`, `.` and `-` in its name.
+    Callers choose names, and scripts evaluate lines: the name `x=$(id)` would be a command.
+    """
     if parameter_format == "json":
         return compact(document).encode() + b"\n"
     if parameter_format == "yaml":
@@ -38,6 +45,8 @@ def plain(value: Any) -> str:
 
 def _dotenv(prefix: str, document: Mapping[str, Any]) -> Iterator[str]:
     for name, value in document.items():
+        if not _DOTENV_NAME.fullmatch(name):
+            continue
         if isinstance(value, dict) and value:
             yield from _dotenv(f"{prefix}{name}.", value)
         else:

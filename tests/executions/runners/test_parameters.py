@@ -47,6 +47,15 @@ def test_dotenv_is_sorted_and_flat() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "name", ["v=$(touch pwned)", "x\nv=$(touch pwned)", "v=`touch pwned`;", "v[$(id)]", "", "a b"]
+)
+def test_dotenv_leaves_out_names_that_could_be_more_than_names(name: str) -> None:
+    document = {name: "x", "deep": {name: "x", "a": "y"}, "v": "1", "wörd-2": "z"}
+
+    assert render(document, "dotenv").decode() == "deep.a='y'\nv='1'\nwörd-2='z'\n"
+
+
 def test_a_shell_reads_dotenv_and_runs_nothing_of_it(tmp_path: Path) -> None:
     hostile = "a' b; touch pwned; $(touch pwned) `touch pwned`"
     (tmp_path / "env").write_bytes(render({"v": hostile}, "dotenv"))
