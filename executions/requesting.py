@@ -59,29 +59,35 @@ class Admission:
 
 
 def admit(wanted: Wanted) -> Admission:
-    """Fill in defaults and check the parameters; unfit ones make a run that has `failed`.
-
-    So does a schema that can't be applied: an exception would hold up every execution behind this one.
-    """
-    try:
-        return _admit(wanted)
-    except Exception as problem:
-        log.exception("parameters could not be checked", action_ref=wanted.action.ref)
-        reason = {"": [f"the schema can't be applied ({type(problem).__name__})"]}
-        return Admission(Status.FAILED, dict(wanted.parameters), _unfit(reason))
-
-
-def _admit(wanted: Wanted) -> Admission:
-    schema = wanted.action.param_schema
-    config = dict(wanted.parameters)
-    if not schemas.is_empty(schema):
-        config = schemas.with_defaults(schema, config)
-        problems = schemas.errors(schema, config)
-        if problems:
-            return Admission(Status.FAILED, config, _unfit(problems))
+    """Fill in defaults and check the parameters; unfit ones make a run that has `failed`."""
+    config, problems = check_parameters(wanted.action, wanted.parameters)
+    if problems:
+        return Admission(Status.FAILED, config, _unfit(problems))
     return Admission(
         Status.SCHEDULED, config, reason=f"waiting for a worker in pool {_pool(wanted) or 'default'}"
     )
+
+
+def check_parameters(
+    action: Action, parameters: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the parameters with their defaults, and by path why they don't fit the action's schema.
+
+    A schema that can't be applied is such a reason, too: an exception would hold up every execution behind.
+    """
+    try:
+        return _checked(action.param_schema, dict(parameters))
+    except Exception as problem:
+        log.exception("parameters could not be checked", action_ref=action.ref)
+        reason = {"": [f"the schema can't be applied ({type(problem).__name__})"]}
+        return dict(parameters), reason
+
+
+def _checked(schema: Any, config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    if schemas.is_empty(schema):
+        return config, {}
+    config = schemas.with_defaults(schema, config)
+    return config, schemas.errors(schema, config)
 
 
 def _unfit(problems: dict[str, list[str]]) -> dict[str, Any]:

@@ -2,25 +2,30 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from attune_project.identity.models import Identity
 from attune_project.identity.references import VisibleRef
+from attune_project.rest.errors import Unprocessable
+from attune_project.rest.query import flag
 from attune_project.rest.serializers import Map, Number, Text
 from attune_project.rest.trace import current_trace_id
 from attune_project.rest.views import View, answer
 from executions.api.fields import PoolName
 from executions.api.shapes import JOINED, ExecutionDetail
 from executions.models import Action, Execution
-from executions.requesting import Wanted, request_executions
+from executions.requesting import Wanted, check_parameters, request_executions
 from executions.starting import require_start
 
 
 class Wish(serializers.Serializer[Any]):
-    """What to run. Parameters are checked at admission: unfit ones make an execution that `failed`."""
+    """What to run. Parameters are checked at admission: unfit ones make an execution that `failed`.
+
+    With `?validate=true` they are refused.
+    """
 
     action_ref = VisibleRef(Action, resource="actions")
     parameters = Map(required=False, allow_null=True)
@@ -37,14 +42,30 @@ class ExecuteView(View):
     resource = "actions"
     permission_map = {"post": "execute"}
 
-    @extend_schema(request=Wish, responses={201: ExecutionDetail}, operation_id="executions_execute")
+    @extend_schema(
+        request=Wish,
+        parameters=[OpenApiParameter("validate", bool, description="Refuse unfit parameters (422).")],
+        responses={201: ExecutionDetail},
+        operation_id="executions_execute",
+    )
     def post(self, request: Request) -> Response:
+        strict = flag(request.query_params, "validate", default=False)
         wish = Wish(data=request.data, context={"request": request})
         wish.is_valid(raise_exception=True)
         assert isinstance(request.user, Identity)
-        [row_id] = request_executions([wanted(wish.validated_data, request.user)])
+        one = wanted(wish.validated_data, request.user)
+        if strict:
+            refuse_unfit(one)
+        [row_id] = request_executions([one])
         execution = Execution.objects.select_related(*JOINED).get(pk=row_id)
         return answer(ExecutionDetail(execution).data, status=201)
+
+
+def refuse_unfit(one: Wanted) -> None:
+    """Answer 422 for parameters that would make an execution that `failed`."""
+    _, problems = check_parameters(one.action, one.parameters)
+    if problems:
+        raise Unprocessable({f"parameters.{path}".rstrip("."): texts for path, texts in problems.items()})
 
 
 def wanted(values: dict[str, Any], caller: Identity) -> Wanted:

@@ -52,6 +52,24 @@ def test_unfit_parameters_are_no_refusal_but_a_failed_execution(api, make_action
     assert answer.json()["data"]["config"] == {"extra": 1}
 
 
+def test_unfit_parameters_are_refused_when_the_caller_wants_that(api, make_action):
+    make_action("demo.echo", param_schema={"message": {"type": "string", "required": True}})
+
+    refused = api.post(f"{URL}/execute?validate=true", {"action_ref": "demo.echo"}, format="json")
+
+    assert (refused.status_code, list(refused.json()["details"])) == (422, ["parameters.message"])
+    assert not Execution.objects.exists()
+
+
+@pytest.mark.parametrize(("word", "status"), [("true", 201), ("false", 201), ("perhaps", 400)])
+def test_fit_parameters_pass_that_wish(api, make_action, word, status):
+    make_action("demo.echo", param_schema={"message": {"type": "string", "default": "hi"}})
+
+    answer = api.post(f"{URL}/execute?validate={word}", {"action_ref": "demo.echo"}, format="json")
+
+    assert answer.status_code == status
+
+
 def test_placement_and_environment_are_kept(api, make_action):
     make_action("demo.echo")
 

@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from executions.models import Execution
+from executions.policies import table
 from executions.requesting import Wanted, request_executions
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,7 @@ def test_ids_stand_in_the_order_of_what_was_wanted(make_action):
 
 def test_many_executions_cost_as_many_queries_as_one(make_action):
     action = make_action()
+    table.current()  # read once per process
     with CaptureQueriesContext(connection) as one:
         request_executions([Wanted(action, {}, uuid.uuid4())])
     with CaptureQueriesContext(connection) as many:
