@@ -118,6 +118,7 @@ def missing_services(item: pytest.Item) -> list[str]:
 TOGETHER = ("rabbitmq", "embedded", "browser")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(mark in item.keywords for mark in TOGETHER):
