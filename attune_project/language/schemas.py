@@ -50,6 +50,12 @@ def normalise(schema: Mapping[str, Any] | None) -> dict[str, Any]:
     return _object(schema)
 
 
+def property_names(schema: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names that a schema knows, in either form."""
+    known = schema.get("properties", {}) if is_json_schema(schema) else schema
+    return frozenset(known) if isinstance(known, Mapping) else frozenset()
+
+
 def _object(specs: Mapping[str, Any]) -> dict[str, Any]:
     properties = {name: _property(spec) for name, spec in specs.items()}
     required = [

@@ -41,6 +41,7 @@ class Job:
     rule_ref: str | None = None
     trigger_ref: str | None = None
     secret_values: tuple[str, ...] = field(default=(), repr=False)
+    declared: frozenset[str] = frozenset()  # the parameters that the action's schema names
     keys: Mapping[str, Any] = field(default_factory=dict, repr=False)  # a parameter wins over a key
     api_token: str | None = field(default=None, repr=False)
     workflow_execution_id: int | None = None

@@ -75,6 +75,7 @@ def job_of(claimed: Claimed) -> Job:
         pack_dir=claimed.pack_dir,
         rule_ref=claimed.rule_ref,
         trigger_ref=claimed.trigger_ref,
+        declared=_declared(action.get("param_schema")),
         secret_values=(
             *_secrets(action.get("param_schema"), claimed.config),
             *given.secrets,
@@ -83,6 +84,10 @@ def job_of(claimed: Claimed) -> Job:
         keys=given.values,
         api_token=token,
     )
+
+
+def _declared(schema: Any) -> frozenset[str]:
+    return frozenset() if schemas.is_empty(schema) else schemas.property_names(schema)
 
 
 def _secrets(schema: Any, config: dict[str, Any]) -> tuple[str, ...]:

@@ -52,6 +52,6 @@ def _program(job: Job, folder: RunFolder, env: Mapping[str, str]) -> Program:
 
 def _written(job: Job, folder: RunFolder, env: Mapping[str, str]) -> Path:
     """Write the script that the entrypoint is, behind what reads its variables."""
-    values = variables(job.parameters, job.keys, env.keys())
+    values = variables(job.parameters, job.keys, env.keys(), job.declared)
     values_path = folder.write("values", values_file(values), 0o600)
     return folder.write("script", inline(job.entrypoint, values.keys(), values_path), 0o600)

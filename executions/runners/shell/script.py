@@ -34,16 +34,22 @@ class Unspeakable(Unrunnable):
 
 
 def variables(
-    parameters: Mapping[str, Any], keys: Mapping[str, Any], exported: Collection[str]
+    parameters: Mapping[str, Any],
+    keys: Mapping[str, Any],
+    exported: Collection[str],
+    declared: Collection[str] = (),
 ) -> dict[str, str]:
     """Return the shell variables of an inline script; raise Unspeakable for a value with NUL.
 
     `exported` are the names in the environment: assigning one of them would change it, for every
-    program that the script starts.
+    program that the script starts. `declared` are the parameters that the schema has checked: what a caller
+    adds under another spelling never takes the place of one.
     """
-    named = {**_named(keys), **_named(parameters)}
+    known = {name: value for name, value in parameters.items() if name in declared}
+    extra = {name: value for name, value in parameters.items() if name not in declared}
+    named = {**_named(keys), **_named(extra), **_named(known)}
     values = {name: value for name, value in named.items() if not _SHELLS_OWN.fullmatch(name)}
-    values |= _prefixed(parameters)
+    values |= _prefixed(extra) | _prefixed(known)
     if any("\x00" in value for value in values.values()):
         raise Unspeakable("A parameter with a NUL character can't be a shell variable")
     return {name: value for name, value in values.items() if name not in exported}

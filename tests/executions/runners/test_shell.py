@@ -82,6 +82,18 @@ def test_the_exact_name_wins_over_one_that_was_made_to_fit(shell: Run) -> None:
     assert outcome.result["stdout"] == "exact exact\n"
 
 
+def test_what_a_caller_adds_never_takes_the_place_of_what_the_schema_checked(shell: Run) -> None:
+    given = {"times": 2, "TIMES": "evil", "a_b": 1, "a-b": "evil"}
+
+    outcome = shell(
+        'echo "$times $PARAM_TIMES $PARAM_times $a_b $PARAM_A_B"',
+        job={"declared": frozenset({"times", "a_b"})},
+        **given,
+    )
+
+    assert outcome.result["stdout"] == "2 2 2 1 1\n"
+
+
 @pytest.mark.parametrize("name", ["PATH", "IFS", "HOME", "BASH_ENV", "ATTUNE_EXEC_ID", "UID", "PS4", "_"])
 def test_a_parameter_never_sets_a_variable_of_the_shell(shell: Run, name: str) -> None:
     outcome = shell(f'printf %s "${{{name}-unset}}" "|$PARAM_{name.upper()}"', **{name: "hostile"})
