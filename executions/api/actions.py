@@ -17,6 +17,7 @@ from attune_project.rest.serializers import Document, Map, RowSerializer
 from attune_project.rest.views import Catalogue, Listed, RowViewSet
 from executions.api.fields import Limits, PoolName, Requirements, RetryOn
 from executions.models import Action
+from executions.runners import ALIASES
 
 LISTED = (
     "id", "created", "updated", "ref", "pack", "pack_ref", "label", "description", "entrypoint", "runtime",
@@ -86,7 +87,9 @@ class ActionBody(PackItemBody):
         }
 
     def to_internal_value(self, data: Any) -> Any:
-        """Take the runtime by one of its two names; the ref wins."""
+        """Take the runtime by its id, its ref or an alias of that; the ref wins."""
+        if isinstance(data, Mapping) and isinstance(data.get("runtime_ref"), str):
+            data = {**data, "runtime_ref": ALIASES.get(data["runtime_ref"], data["runtime_ref"])}
         if isinstance(data, Mapping) and "runtime" in data and "runtime_ref" in data:
             dropped = "runtime_ref" if data["runtime_ref"] is None else "runtime"
             data = {name: value for name, value in data.items() if name != dropped}

@@ -53,6 +53,13 @@ def test_a_schema_is_kept_as_given(api, pack, schema):
     assert Action.objects.get().out_schema == schema
 
 
+@pytest.mark.parametrize("alias", ["shell", "bash", "sh"])
+def test_a_runtime_is_named_by_an_alias(api, pack, shell, alias):
+    row = api.post(URL, {**BODY, "runtime_ref": alias}, format="json").json()["data"]
+
+    assert (row["runtime"], row["runtime_ref"]) == (shell.pk, "core.shell")
+
+
 def test_a_runtime_is_named_by_ref_or_id(api, pack, shell):
     by_ref = api.post(URL, {**BODY, "runtime_ref": "core.shell"}, format="json").json()["data"]
     by_id = api.post(URL, {**BODY, "ref": "demo.b", "runtime": shell.pk}, format="json").json()["data"]
