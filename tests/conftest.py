@@ -114,15 +114,8 @@ def missing_services(item: pytest.Item) -> list[str]:
     ]
 
 
-# These start, stop or wipe servers, or watch all processes of the machine: one after the other, please.
-TOGETHER = ("rabbitmq", "embedded", "browser")
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if any(mark in item.keywords for mark in TOGETHER):
-            item.add_marker(pytest.mark.xdist_group("servers"))
         missing = missing_services(item)
         if missing:
             item.add_marker(pytest.mark.skip(reason=f"SERVICE MISSING: {' and '.join(missing)} not given"))

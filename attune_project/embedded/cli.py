@@ -60,7 +60,7 @@ def _down(arguments: Sequence[str]) -> int:
 
 def _test(arguments: Sequence[str]) -> int:
     environment = {**os.environ, "ATTUNE_ENV": "test"}
-    argv = [sys.executable, "-m", "pytest", *_on_every_core(arguments), *arguments]
+    argv = [sys.executable, "-m", "pytest", *arguments]
     os.chdir(REPOSITORY)
     if any(os.environ.get(name) for name in TEST_DATABASES):
         os.execve(argv[0], argv, environment)
@@ -68,12 +68,6 @@ def _test(arguments: Sequence[str]) -> int:
     for name in ("DATABASE_URL", "BROKER_URL"):
         os.environ.pop(name, None)
     return run_with_throw_away_database(TEST_DATABASES[1], argv, environment)
-
-
-def _on_every_core(arguments: Sequence[str]) -> Sequence[str]:
-    """Return what spreads the tests over the cores, unless it is said otherwise: `-n 0` for one."""
-    chosen = any(one.startswith(("-n", "--numprocesses", "--version", "--help")) for one in arguments)
-    return () if chosen else ("-n", "auto", "--dist", "loadgroup")
 
 
 def _manage(arguments: Sequence[str]) -> int:
