@@ -5,11 +5,22 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 
 from attune_project.identity.admin_access import RbacInline
-from attune_project.identity.admin_history import HistoryAdmin, is_list, link, pretty
+from attune_project.identity.admin_history import HistoryAdmin, is_list, json_block, link
 from attune_project.identity.rbac import visible
 from executions.models import Attempt, Execution
+from executions.models.attempt import with_results
+
+
+@admin.display(description="result")
+def result_map(self: Any, row: Attempt) -> SafeString:
+    """Show what an attempt came to; the last one's result stands at its execution."""
+    if row.result is None and row.finished_at is not None:
+        attempts = with_results(row.execution, list(row.execution.attempts.order_by("number")))
+        row = next((one for one in attempts if one.pk == row.pk), row)
+    return json_block(row.result)
 
 
 class AttemptInline(RbacInline):
@@ -22,7 +33,7 @@ class AttemptInline(RbacInline):
     show_change_link = True
 
     worker_link = link("worker")
-    result_map = pretty("result")
+    result_map = result_map
 
 
 @admin.register(Attempt)
@@ -39,7 +50,7 @@ class AttemptAdmin(HistoryAdmin):
 
     execution_link = link("execution")
     worker_link = link("worker")
-    result_map = pretty("result")
+    result_map = result_map
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """Return the attempts of executions that the caller may see: an attempt has no ref of its own."""

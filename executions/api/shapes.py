@@ -8,6 +8,7 @@ from rest_framework import serializers
 from attune_project.language.redaction import all_redacted, redacted
 from attune_project.rest.serializers import RowSerializer
 from executions.models import Action, Attempt, Execution, Progress
+from executions.models.attempt import with_results
 from executions.policies.places import places
 
 ITEM_FIELDS = (
@@ -122,4 +123,5 @@ class ExecutionDetail(ExecutionItem):
 
     @extend_schema_field(AttemptDetail(many=True))
     def get_attempts(self, execution: Execution) -> Any:
-        return AttemptDetail(execution.attempts.order_by("number"), many=True).data
+        attempts = with_results(execution, list(execution.attempts.order_by("number")))
+        return AttemptDetail(attempts, many=True).data

@@ -1,9 +1,15 @@
 """An attempt: one try of a worker at an execution."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 from django.db import models
 
 from attune_project.rows import Row, one_of
-from executions.models.execution import Status
+from executions.models.execution import TERMINAL, Status
+
+if TYPE_CHECKING:
+    from executions.models.execution import Execution
 
 
 class Attempt(Row):
@@ -32,3 +38,16 @@ class Attempt(Row):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of execution {self.execution_id}"
+
+
+def with_results(execution: "Execution", attempts: Sequence[Attempt]) -> Sequence[Attempt]:
+    """Give the last of an execution's attempts, in the order of their numbers, the result that it came to.
+
+    It is stored once, at the execution, when the attempt's end is the execution's. One that went back to be
+    tried again (without `started_at`) and was then cancelled has an end that is no attempt's.
+    """
+    last = attempts[-1] if attempts else None
+    ended = execution.status in TERMINAL and execution.started_at is not None
+    if last is not None and ended and last.finished_at is not None and last.result is None:
+        last.result = execution.result
+    return attempts
