@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import yaml
 
@@ -45,9 +45,14 @@ def _jsonl(text: str) -> list[Any]:
 
 def _json_value(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_refuse)
     except ValueError:
         raise _Unparsable from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    """NaN and Infinity are Python's, and not JSON."""
+    raise _Unparsable
 
 
 class _PlainLoader(yaml.SafeLoader):

@@ -114,7 +114,10 @@ def _status(output: Output, error: str | None) -> Status:
 
 
 def _data(output: Output, job: Job, masker: Masker) -> tuple[Any, str | None]:
-    """Return the masked data of a success, or NOTHING with the reason why it can't be stored."""
+    """Return the masked data of a success, or NOTHING with the reason why it can't be stored.
+
+    Numbers that no JSON has (NaN, Infinity) make stdout no JSON: text, as whatever else doesn't parse.
+    """
     try:
         data = masker.data(_parsed(output, job))
         if data is not NOTHING:
@@ -122,6 +125,8 @@ def _data(output: Output, job: Job, masker: Masker) -> tuple[Any, str | None]:
     except RecursionError:
         return NOTHING, f"The output can't be stored: nested deeper than {MAX_DEPTH} levels"
     except DocumentError as refused:
+        if refused.kind == "number" and output.data is NOTHING:
+            return NOTHING, None
         return NOTHING, f"The output can't be stored: {refused}"
     return data, None
 

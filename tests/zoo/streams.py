@@ -71,9 +71,7 @@ for byte in "gr\u00fc\u00dfe \u20ac \U0001f980".encode():
         output_format="json",
         statuses=("completed", "failed"),
     ),
-    shell(
-        "json_nan", 'echo \'{"a": NaN, "b": 1e999}\'', output_format="json", statuses=("completed", "failed")
-    ),
+    shell("json_nan", 'echo \'{"a": NaN, "b": 1e999}\'', output_format="json"),
     python(
         "json_of_many_digits", "print('9' * 100000)", output_format="json", statuses=("completed", "failed")
     ),

@@ -24,6 +24,7 @@ def judge(
         ("json", '{"a": 1}\n', {"a": 1}),
         ("json", '{\n"a":\n1}\n', {"a": 1}),
         ("json", 'starting\nhalf way\n{"a": 1}\n\n', {"a": 1}),
+        ("json", 'NaN\n{"a": 1}\n', {"a": 1}),
         ("json", "null", None),
         ("json", "[]", []),
         ("json", '"ü"', "ü"),
@@ -57,6 +58,11 @@ def test_stdout_is_read_as_its_format_says(output_format: str, stdout: str, data
         ("yaml", "- a\n" * 300_000),
         ("jsonl", '{"a":1}\nnope'),
         ("toml", "a = 1"),
+        ("json", '{"a": [1, NaN]}'),
+        ("json", "1e999"),
+        ("json", '{"a": {"b": -1e999}}'),
+        ("jsonl", "1\n-Infinity"),
+        ("yaml", "a: .inf"),
     ],
 )
 def test_output_that_does_not_parse_stays_text(output_format: str, stdout: str | bytes) -> None:
@@ -71,10 +77,6 @@ def test_output_that_does_not_parse_stays_text(output_format: str, stdout: str |
 @pytest.mark.parametrize(
     ("output_format", "stdout", "problem"),
     [
-        ("json", '{"a": [1, NaN]}', "NaN"),
-        ("json", "1e999", ""),
-        ("jsonl", "1\n-Infinity", ""),
-        ("yaml", "a: .inf", ""),
         ("json", "[" * 65 + "]" * 65, "deeper than 64"),
         ("json", "[" * 100_000 + "]" * 100_000, "deeper than 64"),
         ("yaml", "[" * 900 + "]" * 900, "deeper than 64"),
