@@ -2,8 +2,9 @@
 
 Events and enforcements were stored, every service ran without an error, and not one execution was made.
 Each way to get there is tried on real servers: it is named by health, by a metric and by an alert, and
-nothing that was recorded meanwhile is lost. The incident itself has the timings that operators have. That
-it takes at most 30 s is a sum of those (tests/console/test_alerting.py); what it took here is printed.
+nothing that was recorded meanwhile is lost. Each is named within 30 s of its beginning: the incident itself,
+alone on the machine, with the timings that operators have; its relatives, several at once, with a shorter
+patience for probes.
 """
 
 import json
@@ -23,11 +24,12 @@ from attune_project.messaging.topology import (
     EXECUTION_STATUS_CHANGED,
     MessageType,
 )
-from tests.integration.servers import free_port, fresh_database, fresh_vhost, template
+from tests.integration.servers import free_port, fresh_database, fresh_vhost
 from tests.integration.spine import SERVICES, Spine, until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.timeout(600)]
 PATIENCE = 180
+NAMED_WITHIN = 30  # seconds: what operators are promised
 EVERYWHERE = {"health", "metrics", "alert"}
 EVENTS = 10  # one per second
 
@@ -93,12 +95,9 @@ INCIDENTS = [
 ]
 
 
-# Lived through at the same time, each lane in an Attune of its own with these settings.
-LANES: list[tuple[list[Incident], dict[str, str]]] = [
-    (INCIDENTS[:1], {}),
-    (INCIDENTS[1::2], {"ATTUNE_PROBE_LATE_SECONDS": "12"}),
-    (INCIDENTS[2::2], {"ATTUNE_PROBE_LATE_SECONDS": "12"}),
-]
+# Lived through at the same time, each lane in an Attune of its own.
+LANES = (INCIDENTS[1::2], INCIDENTS[2::2])
+IMPATIENT = {"ATTUNE_PROBE_LATE_SECONDS": "12"}
 
 
 @dataclass
@@ -117,9 +116,9 @@ def live_through(spine: Spine, incident: Incident) -> Report:
     """Begin an incident under load, look at it, wait for the polls, and repair it."""
     assert until(lambda: is_green(spine, incident), PATIENCE), spine.red()  # what is red can't turn red
     before, since = spine.statuses().get("completed", 0), spine.last_event()
+    began = time.monotonic()
     incident.begin(spine)
     load = spine.feed(EVENTS, rate=1)
-    began = time.monotonic()
     until(lambda: named_by(spine, incident, since) == EVERYWHERE, PATIENCE, step=1)
     took = time.monotonic() - began
     named, said = named_by(spine, incident, since), spine.red()
@@ -167,12 +166,13 @@ def live_through_all(folder: Path, incidents: list[Incident], settings: dict[str
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
-    """Every incident, some at the same time: most of each is waiting."""
-    template()  # before there are threads that would each make one
-    lanes = [(tmp_path_factory.mktemp("attune"), *lane) for lane in LANES]
+    """Every incident: the one itself, then the others, some at the same time."""
+    found = live_through_all(tmp_path_factory.mktemp("attune"), INCIDENTS[:1], {})
+    lanes = [(tmp_path_factory.mktemp("attune"), lane, IMPATIENT) for lane in LANES]
     with ThreadPoolExecutor(len(lanes)) as pool:
-        found = list(pool.map(lambda lane: live_through_all(*lane), lanes))
-    return {name: report for lane in found for name, report in lane.items()}
+        for reports in pool.map(lambda lane: live_through_all(*lane), lanes):
+            found |= reports
+    return found
 
 
 @pytest.fixture(params=[incident.name for incident in INCIDENTS])
@@ -183,6 +183,7 @@ def report(reports: dict[str, Report], request: pytest.FixtureRequest) -> Report
 def test_it_is_named_by_health_a_metric_and_an_alert(report: Report):
     print(f"named after {report.named_after:.0f} s")
     assert report.named_by == EVERYWHERE, report.said
+    assert report.named_after <= NAMED_WITHIN
 
 
 def test_every_event_meanwhile_ends_in_a_completed_execution(report: Report):
