@@ -139,7 +139,7 @@ def test_a_failed_attempt_is_tried_again_as_the_same_execution(client, script, w
     assert [(one["number"], one["status"]) for one in row["attempts"]] == [
         (1, "failed"), (2, "failed"), (3, "failed"),
     ]  # fmt: skip
-    assert [one["result"] and one["result"]["exit_code"] for one in row["attempts"]] == [4, 4, None]
+    assert [one["result"] and one["result"]["exit_code"] for one in row["attempts"]] == [4, 4, 4]
     assert row["result"]["exit_code"] == 4
 
 
