@@ -8,14 +8,19 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from executions.runners import borders
+
 MASK = "********"
 SHORTEST = 6  # a shorter secret would blank out ordinary words
 STEP = 64 * 1024  # characters that are looked through at once
+HEAD = 8  # characters of a secret by which its beginnings are looked for
+TRIES = 16  # places that look like one, before the rest is gone through letter by letter
 
 # json.dumps of a lone surrogate is not UTF-8, and jsonb refuses NUL.
 _UNSTORABLE = dict.fromkeys([0, *range(0xD800, 0xE000)], "\ufffd")
 
 Span = tuple[int, int]
+Failures = dict[str, list[int]]  # of those secrets for which they were needed
 
 
 class Masker:
@@ -29,10 +34,11 @@ class Masker:
         self.spellings = frozenset(
             long_enough | {form for secret in long_enough for form in _forms(secret) if len(form) >= SHORTEST}
         )
+        self._failures: Failures = {}
 
     def stream(self) -> Masking:
         """Begin a text that comes in pieces."""
-        return Masking(self.spellings)
+        return Masking(self.spellings, self._failures)
 
     def text(self, text: str) -> str:
         if not self.spellings:
@@ -60,8 +66,9 @@ class Masking:
     The end of what came is held back while it could be the beginning of a secret.
     """
 
-    def __init__(self, spellings: frozenset[str]) -> None:
+    def __init__(self, spellings: frozenset[str], failures: Failures) -> None:
         self._spellings = spellings
+        self._failures = failures
         self._held = ""
         self._covered = 0  # characters of `_held` under a mask that is out already
 
@@ -70,7 +77,7 @@ class Masking:
         if not self._spellings:
             return storable(text)
         self._held += text
-        unsure = max(_overlap(self._held, secret) for secret in self._spellings)
+        unsure = max(_overlap(self._held, secret, self._failures) for secret in self._spellings)
         return self._emit(len(self._held) - unsure)
 
     def end(self) -> str:
@@ -99,7 +106,9 @@ class Masking:
 
     def _spans(self) -> Iterator[Span]:
         """Return what is to be covered, in order; what overlaps is one span."""
-        found = sorted(span for secret in self._spellings for span in _places(self._held, secret))
+        found = sorted(
+            span for secret in self._spellings for span in _places(self._held, secret, self._failures)
+        )
         stop = self._covered
         start = 0 if stop else -1
         for first, last in found:
@@ -112,21 +121,38 @@ class Masking:
             yield start, stop
 
 
-def _places(text: str, secret: str) -> Iterator[Span]:
-    place = text.find(secret)
-    while place >= 0:
-        yield place, place + len(secret)
-        place = text.find(secret, place + 1)
+def _places(text: str, secret: str, known: Failures) -> Iterator[Span]:
+    if secret not in text:
+        return
+    period = len(secret) - _failures(secret, known)[-1]
+    yield from borders.runs(text, secret, period)
 
 
-def _overlap(text: str, secret: str) -> int:
-    """Return the length of the longest beginning of a secret, not all of it, that the text ends with."""
-    place = text.find(secret[0], max(0, len(text) - len(secret) + 1))
+def _overlap(text: str, secret: str, known: Failures) -> int:
+    """Return the length of the longest beginning of a secret, not all of it, that the text ends with.
+
+    In steps that grow with the length of the secret, however much that resembles itself.
+    """
+    head = secret[:HEAD]
+    place = text.find(head, max(0, len(text) - len(secret) + 1))
+    tries = TRIES
     while place >= 0:
         if secret.startswith(text[place:]):
             return len(text) - place
-        place = text.find(secret[0], place + 1)
-    return 0
+        tries -= 1
+        if not tries:
+            return borders.overlap(text, secret, _failures(secret, known))
+        place = text.find(head, place + 1)
+    place = text.find(head[0], max(0, len(text) - len(head) + 1))
+    while place >= 0 and not head.startswith(text[place:]):
+        place = text.find(head[0], place + 1)
+    return len(text) - place if place >= 0 else 0
+
+
+def _failures(secret: str, known: Failures) -> list[int]:
+    if secret not in known:
+        known[secret] = borders.failures(secret)
+    return known[secret]
 
 
 def storable(text: str) -> str:
