@@ -19,6 +19,7 @@ from executions.lifecycle.losing import expire
 from executions.lifecycle.placing import explain_waiting, fail_unplaceable, unable
 from executions.lifecycle.queueing import enqueue, expire_waiting, join_queues
 from executions.lifecycle.reassigning import reassign
+from executions.lifecycle.returning import hand_back
 from executions.lifecycle.settling import settle
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "explain_waiting",
     "fail_unplaceable",
     "finish",
+    "hand_back",
     "join_queues",
     "reassign",
     "release",

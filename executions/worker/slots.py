@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import structlog
+from django.db import connections
 
+from executions import lifecycle
 from executions.lifecycle import Claimed, Ended
 from executions.runners import Control, RunnerSettings
 from executions.worker.finisher import Finisher
@@ -22,6 +24,7 @@ from executions.worker.threads import Threads
 
 log = structlog.get_logger(__name__)
 Kind = Literal["process", "inside"]
+NOT_BEGUN = "waiting to be scheduled again: the worker that took it could start no thread for it"
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,9 @@ class Slots:
     def _start(self, claimed: Claimed, held: Held) -> None:
         try:
             self._threads.do(claimed, held)
-        except RuntimeError as problem:  # no more threads: the lease ends by itself
+        except RuntimeError as problem:  # no more threads
             log.error("slot not started", execution=claimed.id, error=str(problem))
+            give_back(claimed)
             self._forget([claimed])
 
     @property
@@ -204,6 +208,15 @@ class Slots:
             for one in claimed:
                 self._running.pop(one.token, None)
             self._changed.notify_all()
+
+
+def give_back(claimed: Claimed) -> None:
+    """Let another claim have what can't be begun here; else the lease ends by itself."""
+    try:
+        lifecycle.hand_back(claimed.id, claimed.token, NOT_BEGUN)
+    except Exception as problem:  # the database is away
+        log.error("not handed back", execution=claimed.id, error=f"{type(problem).__name__}: {problem}")
+        connections.close_all()
 
 
 def kind_of(claimed: Claimed) -> Kind:

@@ -7,6 +7,8 @@ import uuid
 import pytest
 from django.db import DataError, OperationalError
 from django.db.models.functions import Now
+from psycopg.errors import ProgramLimitExceeded
+from structlog.testing import capture_logs
 
 from attune_project.packs.models import Worker
 from executions import lifecycle
@@ -18,6 +20,7 @@ from executions.worker import process as worker_process
 from executions.worker import results
 from executions.worker.process import WorkerProcess
 from executions.worker.scaling import Bounds
+from tests.executions.lives import due_now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -188,6 +191,34 @@ def test_an_end_is_stored_however_long_the_database_is_away(worker, request_slee
     assert wait_for(lambda: Execution.objects.get().status == "completed")
 
 
+def test_a_batch_is_given_up_once_and_not_end_by_end(worker, make_action, monkeypatch):
+    monkeypatch.setattr(results, "PATIENCE", 0)
+    tries = []
+
+    def away(ended):
+        tries.append(len(ended))
+        raise OperationalError("away")
+
+    monkeypatch.setattr(lifecycle, "finish", away)
+
+    with capture_logs() as told:
+        results.store([lifecycle.Ended(number, uuid.uuid4(), "completed", {}) for number in (1, 2, 3)])
+
+    assert tries == [3]
+    assert [(line["event"], line["executions"]) for line in told] == [("results lost", [1, 2, 3])]
+
+
+def test_what_is_too_large_for_the_database_is_a_failure_at_once(worker, request_sleep, monkeypatch):
+    problem = OperationalError("string too long to represent as jsonb string")
+    problem.__cause__ = ProgramLimitExceeded()
+    monkeypatch.setattr(lifecycle, "finish", refusing(problem, times=1))
+    request_sleep(1, seconds=0.01)
+
+    worker.fill_slots()
+
+    assert wait_for(lambda: statuses() == ["failed"])
+
+
 def test_a_result_that_the_database_cannot_hold_is_a_failure_that_says_so(worker, request_sleep, monkeypatch):
     monkeypatch.setattr(lifecycle, "finish", refusing(DataError("unsupported Unicode"), times=1))
     request_sleep(1, seconds=0.01)
@@ -213,6 +244,41 @@ def test_an_end_is_stored_where_no_more_threads_can_be_had(worker, request_sleep
 
     assert wait_for(lambda: statuses() == ["completed"])
     assert wait_for(lambda: worker.slots.idle)
+
+
+@pytest.mark.parametrize(("was", "becomes"), [("running", "requested"), ("canceling", "cancelled")])
+def test_what_no_thread_can_be_had_for_is_given_back(worker, request_sleep, monkeypatch, was, becomes):
+    start = threading.Thread.start
+
+    def refuse_slots(thread):
+        if thread.name.startswith("slot"):
+            Execution.objects.update(status=was)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_slots)
+    request_sleep(1, seconds=0.01)
+
+    worker.fill_slots()
+
+    row = Execution.objects.get()
+    assert (row.status, row.worker_id, row.started_at, row.attempts.count()) == (becomes, None, None, 0)
+    assert worker.slots.idle
+
+
+def test_what_was_given_back_runs_when_it_falls_due(worker, request_sleep, monkeypatch):
+    request_sleep(1, seconds=0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(worker.slots._threads, "do", refusing(RuntimeError("can't start new thread")))
+        worker.fill_slots()
+    waits_for = Execution.objects.get().status_reason
+
+    due_now()
+    worker.fill_slots()
+
+    assert waits_for.endswith("could start no thread for it")
+    assert wait_for(lambda: statuses() == ["completed"])
+    assert Execution.objects.get().attempts.get().number == 1
 
 
 def test_one_bad_result_of_a_batch_does_not_take_the_others_along(worker, make_action, monkeypatch):
