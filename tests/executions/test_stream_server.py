@@ -9,11 +9,11 @@ import uuid
 import httpx
 import pytest
 import uvicorn
-from django.core.asgi import get_asgi_application
 from django.db import connection, connections
 
 from attune_project.identity.tokens import issue_access
 from attune_project.rest import sse
+from attune_project.rest.handler import RequestHandler
 from attune_project.rest.sse import streams_outside_requests
 from executions.log_chunks import Piece, store
 from executions.requesting import Wanted, request_executions
@@ -26,7 +26,7 @@ STREAMS = 60
 @pytest.fixture
 def address(db, monkeypatch):
     monkeypatch.setitem(connections.databases["default"], "CONN_MAX_AGE", 0)  # as in the web service
-    application = streams_outside_requests(get_asgi_application())
+    application = streams_outside_requests(RequestHandler(threads=4))
     server = uvicorn.Server(
         uvicorn.Config(application, port=0, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
     )
