@@ -57,7 +57,7 @@ KEYS = {
     "runtime_version": Key(keys.text),
     "required_worker_runtimes": Key(_requirements, default=dict),
     "worker_pool": Key(keys.pool),
-    "worker_selector": Key(keys.mapping, default=dict),
+    "worker_selector": Key(keys.labels, default=dict),
     "worker_tolerations": Key(keys.sequence, default=list),
     "worker_affinity": Key(keys.mapping, default=dict),
     "default_execution_permission_set_refs": Key(keys.texts, default=list),

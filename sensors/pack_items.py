@@ -49,7 +49,7 @@ SENSOR_KEYS = {
     "enabled": Key(keys.flag, default=True),
     "config": Key(keys.mapping),
     "parameters": Key(keys.schema, column="param_schema"),
-    "worker_selector": Key(keys.mapping, default=dict),
+    "worker_selector": Key(keys.labels, default=dict),
     "worker_tolerations": Key(keys.sequence, default=list),
     "worker_affinity": Key(keys.mapping, default=dict),
 }

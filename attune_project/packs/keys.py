@@ -102,6 +102,17 @@ def mapping(path: str, value: Any) -> dict[str, Any]:
     return value
 
 
+def labels(path: str, value: Any) -> dict[str, str]:
+    found = mapping(path, value)
+    refuse(path, label_problems(found))
+    return found
+
+
+def label_problems(selector: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what is wrong with the labels that a worker must have; one that is no text is nobody's."""
+    return {name: ["Expected text."] for name, value in selector.items() if not isinstance(value, str)}
+
+
 def sequence(path: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise ItemError(path, "expected a list")

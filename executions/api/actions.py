@@ -15,7 +15,7 @@ from attune_project.packs.models import Runtime
 from attune_project.rest.filters import Flag, RowFilters, Search, Texts
 from attune_project.rest.serializers import Document, Map, RowSerializer
 from attune_project.rest.views import Catalogue, Listed, RowViewSet
-from executions.api.fields import Limits, PoolName, Requirements, RetryOn
+from executions.api.fields import Labels, Limits, PoolName, Requirements, RetryOn
 from executions.models import Action
 from executions.runners import ALIASES
 
@@ -64,7 +64,7 @@ class ActionBody(PackItemBody):
     env_allow = Names()
     default_execution_permission_set_refs = Names()
     worker_pool = PoolName(required=False, allow_null=True)
-    worker_selector = Map(required=False)
+    worker_selector = Labels(required=False)
     worker_tolerations = serializers.ListField(child=Document(), required=False)
     worker_affinity = Map(required=False)
     required_worker_runtimes = Requirements(required=False)

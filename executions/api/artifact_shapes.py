@@ -1,6 +1,7 @@
 """How artifacts are shown, and what bodies may say of them."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import QueryDict
@@ -12,17 +13,20 @@ from attune_project.identity.models import Identity
 from attune_project.identity.rbac import visible
 from attune_project.language.documents import DocumentError, parse_json
 from attune_project.packs.keys import ITEM_NAME, LONGEST_REF, PACK_REF
+from attune_project.packs.models import Pack
 from attune_project.rest.query import LARGEST
 from attune_project.rest.serializers import Document, Map, Number, RowSerializer, Text
 from executions.artifacts import content
 from executions.artifacts.lines import url_problem
-from executions.models import Artifact, ArtifactVersion, Execution
+from executions.models import Action, Artifact, ArtifactVersion, Execution
 from executions.models.artifact import ArtifactType, Scope
+from sensors.models import Sensor
 
 REF = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 CONTENT_TYPE = re.compile(r"[\w.+-]{1,100}/[\w.+-]{1,100}(; ?[\w-]{1,40}=[\w.-]{1,60}){0,4}", re.ASCII)
 LONGEST_KEPT = 1_000_000  # of days, hours, minutes or versions
 SHOWN = 64 * 1024  # bytes of a JSON version that its detail shows
+OWNERS: Mapping[Scope, Any] = {Scope.PACK: Pack, Scope.ACTION: Action, Scope.SENSOR: Sensor}
 LISTED = (
     "id", "created", "updated", "ref", "scope", "owner", "owner_identity", "pack_ref", "type", "visibility",
     "name", "description", "content_type", "size_bytes", "retention_policy", "retention_limit",
@@ -116,10 +120,10 @@ class ArtifactBody(RowSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if self.instance:
             refuse_moving(self.instance, attrs)
-        if "scope" in attrs or "owner" in attrs:
-            scope = attrs.get("scope", getattr(self.instance, "scope", ""))
-            owner = attrs.get("owner", getattr(self.instance, "owner", ""))
-            attrs |= owned(scope, owner)
+        was = (getattr(self.instance, "scope", ""), getattr(self.instance, "owner", ""))
+        scope, owner = attrs.get("scope", was[0]), attrs.get("owner", was[1])
+        if (scope, owner) != was:  # one that is gone by now may stay
+            attrs |= owned(scope, owner, self.context["request"].user)
         if "data" in attrs:
             kind = self.instance.type if self.instance else attrs["type"]
             attrs["data"] = fitting(kind, attrs["data"], "data")
@@ -132,20 +136,38 @@ def refuse_moving(row: Artifact, attrs: dict[str, Any]) -> None:
             raise ValidationError({field: [f"Its {field} is never changed; make another artifact."]})
 
 
-def owned(scope: str, owner: str) -> dict[str, Any]:
-    """Return the columns that follow from an owner: whose it is, and in which pack."""
+def owned(scope: str, owner: str, caller: Identity) -> dict[str, Any]:
+    """Return the columns that follow from an owner: whose it is, and in which pack.
+
+    Raise 404 for one that isn't there, or that is hidden from the caller.
+    """
     if scope == Scope.IDENTITY:
-        identity = Identity.objects.filter(login=owner).first()
-        if identity is None:
-            raise ValidationError({"owner": [f"There is no identity {owner!r}."]})
-        return {"pack_ref": None, "owner_identity": identity}
+        return {"pack_ref": None, "owner_identity": _identity(owner, caller)}
     if scope == Scope.SYSTEM:
         return {"pack_ref": None}
     pack, dot, name = owner.partition(".")
     named = not dot if scope == Scope.PACK else bool(ITEM_NAME.fullmatch(name))
     if not named or not PACK_REF.fullmatch(pack):
         raise ValidationError({"owner": [f"Expected the ref of {_article(scope)}."]})
+    _refuse_unknown(scope, owner, caller)
     return {"pack_ref": pack}
+
+
+def _identity(login: str, caller: Identity) -> Identity:
+    if caller.login == login:
+        return caller
+    found = visible(caller, "identities", Identity.objects.filter(login=login)).first()
+    if found is None:
+        raise NotFound(f"owner: no identity {login!r}")
+    return found
+
+
+def _refuse_unknown(scope: str, owner: str, caller: Identity) -> None:
+    """Raise 404 for an owner that the caller can't see; a run may name its own action and pack."""
+    own = {Scope.ACTION: caller.run.action_ref, Scope.PACK: caller.run.pack_ref} if caller.run else {}
+    rows = visible(caller, f"{scope}s", OWNERS[Scope(scope)].objects.filter(ref=owner))
+    if own.get(Scope(scope)) != owner and not rows.exists():
+        raise NotFound(f"owner: no {scope} {owner!r}")
 
 
 def _article(scope: str) -> str:

@@ -14,7 +14,7 @@ from attune_project.rest.query import flag
 from attune_project.rest.serializers import Map, Number, Text
 from attune_project.rest.trace import current_trace_id
 from attune_project.rest.views import View, answer
-from executions.api.fields import PoolName
+from executions.api.fields import Labels, PoolName
 from executions.api.shapes import JOINED, ExecutionDetail
 from executions.models import Action, Execution
 from executions.requesting import Wanted, check_parameters, request_executions
@@ -34,7 +34,7 @@ class Wish(serializers.Serializer[Any]):
     )
     permission_set_refs = serializers.ListField(child=Text(), required=False, allow_null=True)
     worker_pool = PoolName(required=False, allow_null=True)
-    worker_selector = Map(required=False, allow_null=True)
+    worker_selector = Labels(required=False, allow_null=True)
     priority = Number(required=False, allow_null=True, min_value=-1000, max_value=1000)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework.exceptions import ValidationError
 
 from attune_project.messaging.topology import POOL_NAME
+from attune_project.packs.keys import label_problems
 from attune_project.rest.serializers import Map, Text
 from executions.lifecycle import retrying
 from executions.runners import limits, offers
@@ -39,6 +40,13 @@ class Requirements(Checked):
 
     def problems(self, value: Any) -> dict[str, list[str]]:
         return offers.problems(value)
+
+
+class Labels(Checked):
+    """Labels that a worker must have, each a text: `{"zone": "eu"}`."""
+
+    def problems(self, value: Any) -> dict[str, list[str]]:
+        return label_problems(value)
 
 
 class Limits(Checked):

@@ -115,6 +115,7 @@ def test_a_ref_that_is_taken_is_409(api, make_action):
         ({"required_worker_runtimes": {"ruby": ">=3"}}, "required_worker_runtimes"),
         ({"required_worker_runtimes": {"python": "newest"}}, "required_worker_runtimes"),
         ({"required_worker_runtimes": {"python": 3.11}}, "required_worker_runtimes"),
+        ({"worker_selector": {"zone": "eu", "gpus": 2}}, "worker_selector"),
         ({"default_execution_permission_set_refs": ["gone"]}, "default_execution_permission_set_refs"),
     ],
 )
@@ -160,14 +161,14 @@ def test_an_action_never_moves(api, make_action, changes, field):
 
 
 def test_a_patch_clears_by_null(api, make_action, shell):
-    make_action("demo.echo", runtime=shell, runtime_ref="core.shell", worker_selector={"a": 1, "b": 2})
+    make_action("demo.echo", runtime=shell, runtime_ref="core.shell", worker_selector={"a": "1", "b": "2"})
 
     answer = api.patch(
         f"{URL}/demo.echo", {"runtime_ref": None, "worker_selector": {"a": None}}, format="json"
     )
 
     row = answer.json()["data"]
-    assert (row["runtime"], row["runtime_ref"], row["worker_selector"]) == (None, None, {"b": 2})
+    assert (row["runtime"], row["runtime_ref"], row["worker_selector"]) == (None, None, {"b": "2"})
 
 
 def test_an_action_is_deleted(api, make_action):

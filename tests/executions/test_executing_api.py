@@ -91,6 +91,7 @@ def test_placement_and_environment_are_kept(api, make_action):
         ({"action_ref": "demo.echo", "env_vars": {"N": 1}}, "env_vars.N"),
         ({"action_ref": "demo.echo", "worker_pool": "a.#"}, "worker_pool"),
         ({"action_ref": "demo.echo", "worker_selector": "x"}, "worker_selector"),
+        ({"action_ref": "demo.echo", "worker_selector": {"gpus": 2}}, "worker_selector"),
         ({"action_ref": "demo.echo", "permission_set_refs": "x"}, "permission_set_refs"),
         ({"action_ref": "demo.echo", "permission_set_refs": ["gone"]}, "permission_set_refs"),
     ],

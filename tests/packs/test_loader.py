@@ -62,6 +62,7 @@ def test_runtime_version_is_a_demand_on_workers(shop):
     [
         ("runtime_version: newest", "runtime_version: 'newest' is no version constraint"),
         ("required_worker_runtimes: {node: 20.1}", "required_worker_runtimes.node: expected text such as"),
+        ("worker_selector: {gpus: 2}", "worker_selector.gpus: Expected text."),
         ("required_worker_runtimes: {ruby: '3'}", "required_worker_runtimes.ruby: no such runtime; one of"),
     ],
 )

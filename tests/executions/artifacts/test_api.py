@@ -7,8 +7,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils.dateparse import parse_datetime
 
+from attune_project.packs.models import Pack, Runtime
 from executions.artifacts.collecting import collect
-from executions.models import Artifact, ArtifactChunk, ArtifactVersion, Execution
+from executions.models import Action, Artifact, ArtifactChunk, ArtifactVersion, Execution
+from sensors.models import Sensor
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/artifacts"
@@ -25,6 +27,13 @@ VERSION = {
 
 def body(**values):
     return {"ref": "build.report", "scope": "action", "owner": "core.echo", "type": "file_text", **values}
+
+
+@pytest.fixture(autouse=True)
+def core(db):
+    """A standard pack with an action that everybody sees."""
+    core = Pack.objects.create(ref="core", label="Core", version="1.0.0", is_standard=True)
+    Action.objects.create(ref="core.echo", pack=core, pack_ref="core", label="Echo", entrypoint="echo")
 
 
 @pytest.fixture
@@ -70,7 +79,7 @@ def test_an_artifact_is_made_shown_and_found_by_its_ref(api, administrator, make
         ({"scope": "galaxy"}, "scope"),
         ({"owner": "core"}, "owner"),
         ({"scope": "pack", "owner": "core.echo"}, "owner"),
-        ({"scope": "identity", "owner": "who"}, "owner"),
+        ({"owner": "core.Echo"}, "owner"),
         ({"type": "movie"}, "type"),
         ({"visibility": "secret"}, "visibility"),
         ({"retention_policy": "weeks"}, "retention_policy"),
@@ -88,6 +97,52 @@ def test_bad_values_are_named(api, values, field):
 
     assert answer.status_code == 422
     assert field in answer.json()["details"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"scope": "pack", "owner": "nothing"},
+        {"scope": "action", "owner": "core.nothing"},
+        {"scope": "sensor", "owner": "core.nothing"},
+        {"scope": "identity", "owner": "nobody-here"},
+    ],
+)
+def test_an_owner_that_is_not_there_is_not_found(api, values):
+    answer = api.post(URL, body(**values), format="json")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "NOT_FOUND")
+    assert answer.json()["error"] == f"owner: no {values['scope']} {values['owner']!r}"
+    assert Artifact.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    "values", [{"scope": "pack", "owner": "demo"}, {"scope": "sensor", "owner": "demo.sensor"}]
+)
+def test_an_owner_that_is_there_is_taken(api, pack, values):
+    runtime = Runtime.objects.create(ref="demo.runtime", name="runtime")
+    Sensor.objects.create(
+        ref="demo.sensor", pack=pack, pack_ref="demo", label="s", entrypoint="s", runtime=runtime,
+        runtime_ref=runtime.ref, trigger_refs=[],
+    )  # fmt: skip
+
+    assert api.post(URL, body(**values), format="json").json()["data"]["pack_ref"] == "demo"
+
+
+def test_an_owner_that_has_gone_stays_until_another_is_named(api, make):
+    row = make()
+    path = f"{URL}/{row['id']}"
+    Action.objects.filter(ref="core.echo").delete()
+
+    assert api.put(path, {"owner": "core.echo", "name": "x"}, format="json").status_code == 200
+    assert api.put(path, {"owner": "core.noop"}, format="json").status_code == 404
+
+
+def test_a_hidden_owner_is_as_absent_as_any(client_of, identity_with, make_action):
+    make_action("demo.x")
+    client = client_of(identity_with({"resource": "artifacts", "actions": ["*"]}))
+
+    assert client.post(URL, body(owner="demo.x"), format="json").status_code == 404
 
 
 @pytest.mark.parametrize("name", ["ref", "scope", "owner", "type"])
@@ -397,9 +452,11 @@ def test_private_ones_are_hidden_and_public_ones_only_read(api, client_of, ident
     assert Artifact.objects.count() == 2
 
 
-def test_nobody_makes_what_they_may_not_make(client_of, identity_with, make):
+def test_nobody_makes_what_they_may_not_make(client_of, identity_with, make_action):
+    make_action("demo.x")
     creator = identity_with(
-        {"resource": "artifacts", "actions": ["create", "read"], "constraints": {"pack_refs": ["demo"]}}
+        {"resource": "artifacts", "actions": ["create", "read"], "constraints": {"pack_refs": ["demo"]}},
+        {"resource": "actions", "actions": ["read"]},
     )
     client = client_of(creator)
 
@@ -408,9 +465,14 @@ def test_nobody_makes_what_they_may_not_make(client_of, identity_with, make):
     assert Artifact.objects.get().owner_identity_id == creator.pk
 
 
-def test_nobody_moves_one_to_where_they_have_no_right(client_of, identity_with):
+def test_nobody_moves_one_to_where_they_have_no_right(client_of, identity_with, make_action):
+    make_action("demo.x")
     grant = {"resource": "artifacts", "actions": ["create", "read", "update"]}
-    client = client_of(identity_with({**grant, "constraints": {"pack_refs": ["demo"]}}))
+    client = client_of(
+        identity_with(
+            {**grant, "constraints": {"pack_refs": ["demo"]}}, {"resource": "actions", "actions": ["read"]}
+        )
+    )
     row = client.post(URL, body(owner="demo.x"), format="json").json()["data"]
 
     assert client.put(f"{URL}/{row['id']}", {"owner": "core.echo"}, format="json").status_code == 403
