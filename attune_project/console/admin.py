@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 
+from attune_project.console import admin_retention  # noqa: F401 (Django looks for pages in this module)
 from attune_project.console.models import HealthCheck
 from attune_project.identity.admin_access import RbacModelAdmin
 from attune_project.identity.admin_history import HistoryAdmin, pretty

@@ -16,3 +16,4 @@ class ConsoleConfig(AppConfig):
             checks_pools,  # noqa: F401
             checks_steps,  # noqa: F401
         )
+        from attune_project.console.retention import sweeping  # noqa: F401, PLC0415

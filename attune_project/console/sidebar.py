@@ -45,6 +45,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ("Probes", "messaging_messageprobe", "network_ping"),
             ("Steps", "messaging_step", "stairs"),
             ("Dead letters", "messaging_deadletter", "mark_email_unread"),
+            ("Retention", "console_retentionconfig", "auto_delete"),
             ("Identities", "identity_identity", "group"),
             ("Permission sets", "identity_permissionset", "shield_person"),
             ("Keys", "identity_key", "key"),

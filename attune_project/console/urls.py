@@ -1,9 +1,10 @@
-"""Routes that look across everything: health, metrics, the trace of a chain."""
+"""Routes that look across everything: health, metrics, the trace of a chain, how long history is kept."""
 
 from django.urls import path
 
 from attune_project.console.health import DetailedView, HealthRootView, LiveView, ReadyView
 from attune_project.console.metrics import MetricsView
+from attune_project.console.retention_views import RetentionView
 from attune_project.console.trace_views import TraceView
 
 urlpatterns = [
@@ -12,5 +13,6 @@ urlpatterns = [
     path("health/ready", ReadyView.as_view()),
     path("health/detailed", DetailedView.as_view()),
     path("metrics", MetricsView.as_view()),
+    path("api/v1/retention-config", RetentionView.as_view()),
     path("api/v1/trace/<str:kind>/<str:pk>", TraceView.as_view()),
 ]
