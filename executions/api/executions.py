@@ -17,6 +17,7 @@ from attune_project.rest.serializers import Map, Text
 from attune_project.rest.views import Listed, RowViewSet, Shown, answer
 from executions import lifecycle
 from executions.api.filters import ExecutionFilters
+from executions.api.searching import Searched
 from executions.api.shapes import ITEM_FIELDS, JOINED, JOINED_FIELDS, ExecutionDetail, ExecutionItem
 from executions.models import Execution, Status
 from executions.rerunning import rerun
@@ -55,7 +56,7 @@ class RerunBody(Reason):
     parameters = Map(required=False, allow_null=True)
 
 
-class ExecutionViews(Listed, Shown, RowViewSet):
+class ExecutionViews(Searched, Listed, Shown, RowViewSet):
     queryset = Execution.objects.select_related(*JOINED)
     resource = "executions"
     permission_map = {"with_status": "read", "stats": "read", "cancel": "cancel", "rerun": "read"}
@@ -89,7 +90,7 @@ class ExecutionViews(Listed, Shown, RowViewSet):
     def with_status(self, request: Request, status: str) -> Response:
         if status not in Status.values:
             raise BadRequest(f"status: {status[:40]!r} isn't one of {', '.join(Status.values)}")
-        rows = self.filter_queryset(self.get_queryset()).filter(status=status)
+        rows = self.filter_queryset(self.get_queryset().filter(status=status))
         return self.list_rows(rows, ExecutionItem)
 
     @extend_schema(responses=Stats, filters=False)

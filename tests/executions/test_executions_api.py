@@ -3,8 +3,11 @@
 import json
 
 import pytest
+from django.db import connection
 
+from attune_project.rest.errors import BadRequest
 from executions import lifecycle
+from executions.api import searching
 from executions.models import Attempt, Execution, Policy, Progress, Status
 from executions.requesting import Wanted, request_executions
 from rules.models import Enforcement
@@ -114,12 +117,23 @@ def test_a_page_says_where_it_is(api, make_execution):
         ('result_contains={"data": {"a": 1}, "b": [2, 3]}', True),
         ('result_contains={"data": {"a": 2}}', False),
         ("result_contains=null", False),
+        ("result_contains=two words", True),
+        ("result_contains=2", True),
+        ('result_contains=said "no"', True),
+        ('result_contains=", "', True),
+        ("result_contains=line%0Aline", True),
+        ("result_contains=grün 50%25", True),
+        ("result_contains=TWO WORDS", False),
+        ("result_contains=two%25words", False),
     ],
 )
 def test_a_list_is_filtered(api, make_execution, query, found):
     make_execution(
         parent=77, executor=5, worker=6, original_execution=8, rule_ref="demo.rule",
-        trigger_ref="demo.alarm", result={"data": {"a": 1}, "b": [1, 2, 3]},
+        trigger_ref="demo.alarm", result={
+            "data": {"a": 1}, "b": [1, 2, 3], "error": 'two words, said "no", "',
+            "stdout": "line\nline grün 50%",
+        },
     )  # fmt: skip
 
     answer = api.get(f"{URL}?{query}")
@@ -155,6 +169,30 @@ def test_a_parameter_that_is_no_good_is_named(api, db, query, code):
 
     assert (answer.status_code, answer.json()["code"]) == (400, code)
     assert query.split("=")[0] in answer.json()["error"]
+
+
+def test_only_the_newest_are_looked_through_for_a_result(api, make_execution, monkeypatch):
+    monkeypatch.setattr(searching, "MOST", 2)
+    found = [make_execution(result={"stdout": "needle"}, rule_ref=rule).pk for rule in ("a", "b", "b")]
+
+    assert ids(api.get(f"{URL}?result_contains=needle")) == [found[2], found[1]]
+    assert ids(api.get(f"{URL}?result_contains=needle&rule_ref=a")) == [found[0]]
+    assert ids(api.get(f"{URL}/status/scheduled?result_contains=needle&rule_ref=a")) == [found[0]]
+
+
+def test_a_search_that_takes_too_long_is_refused(db, monkeypatch):
+    monkeypatch.setattr(searching, "SECONDS", 0.01)
+
+    with (
+        pytest.raises(BadRequest, match="narrow it by action_ref"),
+        searching.bounded(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT pg_sleep(600)")
+
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW statement_timeout")
+        assert cursor.fetchone() == ("1min",)
 
 
 def test_executions_with_a_status(api, make_execution):
