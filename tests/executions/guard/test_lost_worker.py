@@ -38,13 +38,16 @@ def user(request: pytest.FixtureRequest) -> int | None:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that the worker can reach and write to."""
+    """A folder that the worker can reach and write to, with a lair in it."""
     path = Path(tempfile.gettempdir(), f"guard-{uuid.uuid4().hex}")  # pytest's own are closed to others
     path.mkdir(mode=0o777)
     path.chmod(0o777)
+    lair = path / "lair"
+    lair.touch()
+    lair.chmod(0o666)
     try:
         yield path
-        assert not inhabited(path / "lair")
+        assert not inhabited(lair)
     finally:
         shutil.rmtree(path)
 
@@ -55,8 +58,6 @@ def start(folder: Path, user: int | None, namespaces: bool) -> Iterator[Start]:
     workers = []
 
     def run(script: str, permit: float = 0) -> subprocess.Popen[bytes]:
-        (folder / "lair").touch()
-        (folder / "lair").chmod(0o666)
         words = [folder, f"{dwell(folder / 'lair')}; {script}", "namespaces" if namespaces else "-", permit]
         more = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         workers.append(

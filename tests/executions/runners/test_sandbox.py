@@ -278,12 +278,11 @@ def test_without_a_sandbox_it_is_said_who_runs(tmp_path: Path):
 
 
 def test_a_sandbox_that_is_the_workers_own_user_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(Sandbox, "lends_users", True)
     monkeypatch.setattr("executions.runners.folder.lent_user", no_user)
 
     with pytest.raises(SandboxBroken, match="the probe ran as the worker's own user"):
-        prove(RunnerSettings(runs_dir=tmp_path, sandbox=Sandbox(mode="user")))
+        prove(RunnerSettings(runs_dir=tmp_path, sandbox=Sandbox()))
 
 
 class no_user:
