@@ -70,20 +70,28 @@ def issue_pair(identity: Identity) -> TokenPair:
     return TokenPair(issue_access(identity), str(refresh), identity)
 
 
-def issue_execution(identity_id: int, run: Run, seconds: float) -> str | None:
-    """Give a run its token for so many seconds; None when nothing could be lent to it.
+@dataclass(frozen=True)
+class Lent:
+    """What a run was given: a token with the rights of these permission sets, or none without any."""
+
+    token: str | None = None
+    permission_set_refs: tuple[str, ...] = ()
+
+
+def issue_execution(identity_id: int, run: Run, seconds: float) -> Lent:
+    """Give a run its token for so many seconds; none when nothing could be lent to it.
 
     Of the permission sets that the run names, those are left out that the identity lacks by now.
     """
     identity = Identity.objects.filter(pk=identity_id, frozen=False).first()
     lent = lendable(identity, run.permission_set_refs) if identity else {}
     if identity is None or not lent:
-        return None
+        return Lent()
     token = _claims(ExecutionJwt(), identity)
     token.set_exp(lifetime=timedelta(seconds=seconds))
     token["scope"] = "execution"
     token["metadata"] = replace(run, permission_set_refs=tuple(lent)).as_metadata()
-    return str(token)
+    return Lent(str(token), tuple(lent))
 
 
 def bearer(text: str) -> Identity:

@@ -44,6 +44,7 @@ class Job:
     declared: frozenset[str] = frozenset()  # the parameters that the action's schema names
     keys: Mapping[str, Any] = field(default_factory=dict, repr=False)  # a parameter wins over a key
     api_token: str | None = field(default=None, repr=False)
+    permission_warnings: tuple[str, ...] = ()  # which rights it was to have and hasn't, in words
     workflow_execution_id: int | None = None
     environment: Path | None = None  # what the pack's dependencies were installed into
     limits: Mapping[str, int] = field(default_factory=dict)  # see runners.limits; lower than the host's

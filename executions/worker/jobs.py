@@ -7,6 +7,7 @@ import structlog
 from django.conf import settings
 
 from attune_project.identity.keys.storing import UnreadableKey
+from attune_project.identity.tokens import Lent
 from attune_project.language import schemas
 from attune_project.language.redaction import secret_texts
 from executions.environments.installing import BuildFailed, BuildStopped
@@ -22,11 +23,19 @@ from executions.worker.leaving import leaving
 from executions.worker.logs import LiveLog
 from executions.worker.patience import patiently
 from executions.worker.sandbox import sandbox
-from executions.worker.tokens import token_of
+from executions.worker.tokens import lent_to, warnings
 
 log = structlog.get_logger(__name__)
 DEFAULT_TIMEOUT = 300.0
 SHORTEST_SECRET = 6
+PERMISSION_WARNINGS = "permission_warnings"
+
+
+def _with_warnings(outcome: Outcome, job: Job) -> Outcome:
+    """Say in the result which rights the run was to have and hadn't."""
+    if not job.permission_warnings:
+        return outcome
+    return replace(outcome, result={**outcome.result, PERMISSION_WARNINGS: list(job.permission_warnings)})
 
 
 def runner_settings() -> RunnerSettings:
@@ -55,7 +64,8 @@ def job_of(claimed: Claimed) -> Job:
     action = claimed.action or {}
     runtime = action.get("runtime_ref") or runtime_of(action.get("entrypoint", ""))
     limit = float(action.get("timeout_seconds") or DEFAULT_TIMEOUT)
-    token = None if runtime == "core.builtin" else token_of(claimed, limit)
+    has_process = runtime != "core.builtin"
+    lent = lent_to(claimed, limit) if has_process else Lent()
     given = keys_of(claimed)
     return Job(
         execution_id=claimed.id,
@@ -79,10 +89,11 @@ def job_of(claimed: Claimed) -> Job:
         secret_values=(
             *_secrets(action.get("param_schema"), claimed.config),
             *given.secrets,
-            *([token] if token else ()),
+            *([lent.token] if lent.token else ()),
         ),
         keys=given.values,
-        api_token=token,
+        api_token=lent.token,
+        permission_warnings=warnings(claimed, lent) if has_process else (),
     )
 
 
@@ -133,7 +144,7 @@ def _outcome(claimed: Claimed, control: Control, host: RunnerSettings, live: Liv
             live.secrets = job.secret_values
             with leaving(claimed, job, host) as left:
                 live.also = left.told.feed if left else None
-                outcome = run(job, control, host)
+                outcome = _with_warnings(run(job, control, host), job)
                 live.end(outcome)
                 return left.keep(outcome, control) if left else outcome
     except (BuildFailed, UnreadableKey) as problem:

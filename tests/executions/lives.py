@@ -5,6 +5,7 @@ from django.db import connection
 from attune_project.packs.models import Worker
 from executions import lifecycle
 from executions.lifecycle import Claimant, Claimed, Ended
+from executions.worker.tokens import lent_to
 
 INSTANT = ["core.echo", "echo"]
 
@@ -16,6 +17,10 @@ def claim_one(worker: Worker, *, inline: bool = True, pool: str | None = None) -
 
 def end(claimed: Claimed, status: str = "completed", result: dict | None = None) -> list[int]:
     return lifecycle.finish([Ended(claimed.id, claimed.token, status, result or {"exit_code": 0})])
+
+
+def token_of(claimed: Claimed, limit: float) -> str | None:
+    return lent_to(claimed, limit).token
 
 
 def due_now() -> None:

@@ -81,7 +81,7 @@ def test_a_run_makes_no_rule_of_an_action_with_more_rights(
         make_action("demo.mighty", default_execution_permission_set_refs=["demo.keys"]),
     )
     client = client_of(administrator)
-    token = tokens.issue_execution(administrator.pk, Run(1, 1, "demo.echo", ("demo.rules",)), 60)
+    token = tokens.issue_execution(administrator.pk, Run(1, 1, "demo.echo", ("demo.rules",)), 60).token
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
 
     def make(name, action: Action):

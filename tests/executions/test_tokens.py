@@ -10,8 +10,7 @@ from executions.models import Execution
 from executions.requesting import Wanted, request_executions
 from executions.runners import Control, RunnerSettings
 from executions.worker.jobs import job_of, perform
-from executions.worker.tokens import token_of
-from tests.executions.lives import claim_one, due_now, end, lapse
+from tests.executions.lives import claim_one, due_now, end, lapse, token_of
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/executions"
@@ -150,6 +149,32 @@ def test_without_rights_or_somebody_who_lends_them_there_is_none(start, wanted):
     claimed = start(**wanted)
 
     assert job_of(claimed).api_token is None
+
+
+@pytest.mark.usefixtures("worker_service")
+@pytest.mark.parametrize(
+    ("executor", "why"),
+    [
+        ("nobody", "who it runs for is gone, is frozen or lacks a grant in it"),
+        (None, "it runs for nobody who could lend it: its rule has no owner"),
+    ],
+)
+def test_rights_that_could_not_be_lent_are_told_in_the_result(start, request, api, executor, why):
+    executor_id = executor and request.getfixturevalue(executor).pk
+    claimed = start(executor_id=executor_id)
+
+    end(claimed, result=perform(claimed, Control(), RunnerSettings()).result)
+
+    row = api.get(f"{URL}/{claimed.id}").json()["data"]
+    told = [f"Permission denied: permissions:assign: demo.own was not lent, {why}"]
+    assert row["result"]["permission_warnings"] == told
+    assert row["result"]["succeeded"]
+    assert row["attempts"][0]["result"]["permission_warnings"] == told
+
+
+@pytest.mark.usefixtures("worker_service")
+def test_a_run_that_has_all_its_rights_says_nothing_of_them(start):
+    assert "permission_warnings" not in perform(start(), Control(), RunnerSettings()).result
 
 
 def test_a_builtin_action_has_no_process_to_give_it_to(request_one, make_action, worker):

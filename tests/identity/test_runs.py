@@ -8,7 +8,7 @@ from attune_project.identity.grants import check_grants
 from attune_project.identity.models import Identity, PermissionAssignment, PermissionSet
 from attune_project.identity.rbac import allowed, grants_of, holds, visible
 from attune_project.identity.runs import Run, run_of
-from attune_project.identity.tokens import bearer, issue_access, issue_execution
+from attune_project.identity.tokens import Lent, bearer, issue_access, issue_execution
 from attune_project.packs.models import Pack
 from executions.models import Execution
 from sensors.models import Trigger
@@ -36,7 +36,7 @@ def sets(db):
 
 
 def issue(identity, *refs, execution_id=7, attempt=1, seconds=60.0):
-    return issue_execution(identity.pk, Run(execution_id, attempt, "demo.echo", refs), seconds)
+    return issue_execution(identity.pk, Run(execution_id, attempt, "demo.echo", refs), seconds).token
 
 
 def asking(client, token):
@@ -103,7 +103,7 @@ def test_nobody_s_and_a_frozen_identity_s_runs_get_none(administrator, sets):
     Identity.objects.update(frozen=True)
 
     assert issue(administrator, "demo.packs") is None
-    assert issue_execution(administrator.pk + 1, Run(7, 1, "demo.echo", ("demo.packs",)), 60) is None
+    assert issue_execution(administrator.pk + 1, Run(7, 1, "demo.echo", ("demo.packs",)), 60) == Lent()
 
 
 def test_it_ends_with_its_attempt(stranger, administrator, sets, on):

@@ -13,8 +13,7 @@ from attune_project.identity.models import PermissionSet
 from executions.artifacts import versions
 from executions.models import Artifact, ArtifactVersion
 from executions.requesting import Wanted, request_executions
-from executions.worker.tokens import token_of
-from tests.executions.lives import claim_one, end
+from tests.executions.lives import claim_one, end, token_of
 
 URL = "/api/v1/artifacts"
 BODY = {"scope": "action", "owner": "demo.script", "type": "file_text"}

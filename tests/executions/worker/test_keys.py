@@ -12,8 +12,7 @@ from executions.models import Action, Execution, LogChunk
 from executions.worker import jobs
 from executions.worker.jobs import job_of
 from executions.worker.keys import keys_of
-from executions.worker.tokens import token_of
-from tests.executions.lives import claim_one
+from tests.executions.lives import claim_one, token_of
 
 TOKEN = "correct-horse-battery"
 HASH = hashlib.sha256(TOKEN.encode()).hexdigest()
