@@ -155,6 +155,11 @@ TEMPLATES = [
 ]
 
 DATABASE_URL = env.text("DATABASE_URL", "postgresql://attune@localhost:5432/attune")
+# Plans are kept, so those of the services that poll must not be the ones for the empty tables of a start:
+# such a service looks for few rows, by indexes.
+KEPT_PLANS = "-c jit=off -c plan_cache_mode=force_generic_plan"
+if current_service() in ("sensor", "executor", "worker", "notifier"):
+    KEPT_PLANS += " -c enable_seqscan=off -c enable_bitmapscan=off"
 DATABASES: dict[str, dict[str, Any]] = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
@@ -163,7 +168,9 @@ DATABASES: dict[str, dict[str, Any]] = {
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "options": "-c search_path=attune,public -c lock_timeout=10s"
-            " -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s",
+            " -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s"
+            f" {KEPT_PLANS}",
+            "prepare_threshold": 0,  # for what asks for it: statements.py
             "application_name": f"attune-{current_service()}",
             "connect_timeout": 5,
             "keepalives": 1,

@@ -4,8 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
+from attune_project.statements import rows_of
 from executions.models import Action
 from executions.requesting import Wanted, request_executions
 
@@ -34,7 +35,7 @@ def enforce_pending(limit: int) -> int:
     `source_key` makes a second execution for one enforcement impossible.
     """
     with transaction.atomic():
-        rows = _claim(limit)
+        rows = rows_of(_CLAIM, [limit])
         if not rows:
             return 0
         actions = {row[6]: row[9] for row in rows if row[6]}
@@ -44,12 +45,6 @@ def enforce_pending(limit: int) -> int:
         _resolve([row_id for row_id, _ in wanted], made)
         _disable(sorted({row[0] for row in rows} - {row_id for row_id, _ in wanted}))
     return len(rows)
-
-
-def _claim(limit: int) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [limit])
-        return list(cursor.fetchall())
 
 
 def _wanted(row: tuple[Any, ...], action: Action) -> Wanted:
@@ -69,22 +64,20 @@ def _wanted(row: tuple[Any, ...], action: Action) -> Wanted:
 def _resolve(ids: Sequence[int], executions: Sequence[int]) -> None:
     if not ids:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE enforcement n SET status = 'processed', execution_id = made.execution_id,"
-            " resolved_at = clock_timestamp(), updated = clock_timestamp()"
-            " FROM unnest(%s::bigint[], %s::bigint[]) AS made(id, execution_id)"
-            " WHERE n.id = made.id AND n.status = 'created'",
-            [list(ids), list(executions)],
-        )
+    rows_of(
+        "UPDATE enforcement n SET status = 'processed', execution_id = made.execution_id,"
+        " resolved_at = clock_timestamp(), updated = clock_timestamp()"
+        " FROM unnest(%s::bigint[], %s::bigint[]) AS made(id, execution_id)"
+        " WHERE n.id = made.id AND n.status = 'created'",
+        [list(ids), list(executions)],
+    )
 
 
 def _disable(ids: list[int]) -> None:
     if not ids:
         return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE enforcement SET status = 'disabled', resolved_at = clock_timestamp(),"
-            " updated = clock_timestamp() WHERE id = ANY(%s) AND status = 'created'",
-            [ids],
-        )
+    rows_of(
+        "UPDATE enforcement SET status = 'disabled', resolved_at = clock_timestamp(),"
+        " updated = clock_timestamp() WHERE id = ANY(%s) AND status = 'created'",
+        [ids],
+    )

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import ENFORCEMENT_CREATED
+from attune_project.statements import rows_of
 from rules import ruleset
 from rules.deciding import Decision, Seen, decide
 from rules.models import Outcome
@@ -42,9 +43,7 @@ def match_pending(limit: int) -> int:
 
 
 def _claim(limit: int) -> list[Seen]:
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [limit])
-        return [_seen(row) for row in cursor.fetchall()]
+    return [_seen(row) for row in rows_of(_CLAIM, [limit])]
 
 
 def _seen(row: tuple[Any, ...]) -> Seen:
@@ -84,9 +83,7 @@ def _enforce(matches: Sequence[Decision]) -> list[int]:
     if not matches:
         return []
     columns = list(zip(*(_enforcement(one) for one in matches), strict=True))
-    with connection.cursor() as cursor:
-        cursor.execute(_ENFORCE, [list(column) for column in columns])
-        return [row[0] for row in cursor.fetchall()]
+    return [row[0] for row in rows_of(_ENFORCE, [list(column) for column in columns])]
 
 
 def _enforcement(match: Decision) -> tuple[Any, ...]:
@@ -115,19 +112,18 @@ def _keep(decisions: Sequence[Decision]) -> None:
         for one in decisions
     ]
     errors = {one.rule.id: storable(one.reason) for one in decisions if one.outcome == Outcome.ERROR}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO rule_evaluation (event_id, rule_id, rule_ref, rule_version, outcome, reason)"
-            " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::text[], %s::text[])"
-            " ON CONFLICT ON CONSTRAINT rule_evaluation_event_id_rule_id_key DO NOTHING",
-            [list(column) for column in zip(*rows, strict=True)],
+    rows_of(
+        "INSERT INTO rule_evaluation (event_id, rule_id, rule_ref, rule_version, outcome, reason)"
+        " SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::int[], %s::text[], %s::text[])"
+        " ON CONFLICT ON CONSTRAINT rule_evaluation_event_id_rule_id_key DO NOTHING",
+        [list(column) for column in zip(*rows, strict=True)],
+    )
+    if errors:
+        rows_of(
+            "UPDATE rule r SET last_error = e.reason, last_error_at = clock_timestamp()"
+            " FROM unnest(%s::bigint[], %s::text[]) AS e(id, reason) WHERE r.id = e.id",
+            [list(errors), list(errors.values())],
         )
-        if errors:
-            cursor.execute(
-                "UPDATE rule r SET last_error = e.reason, last_error_at = clock_timestamp()"
-                " FROM unnest(%s::bigint[], %s::text[]) AS e(id, reason) WHERE r.id = e.id",
-                [list(errors), list(errors.values())],
-            )
 
 
 def storable(reason: str | None) -> str | None:
@@ -138,9 +134,8 @@ def storable(reason: str | None) -> str | None:
 
 
 def _mark_decided(ids: list[int], revision: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE event SET status = 'decided', decided_at = GREATEST(clock_timestamp(), created),"
-            " updated = clock_timestamp(), ruleset_revision = %s WHERE id = ANY(%s)",
-            [revision, ids],
-        )
+    rows_of(
+        "UPDATE event SET status = 'decided', decided_at = GREATEST(clock_timestamp(), created),"
+        " updated = clock_timestamp(), ruleset_revision = %s WHERE id = ANY(%s)",
+        [revision, ids],
+    )

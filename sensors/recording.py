@@ -17,6 +17,7 @@ from attune_project.language import schemas
 from attune_project.language.documents import DocumentError, check_document
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import EVENT_CREATED
+from attune_project.statements import rows_of
 from sensors.models import Trigger
 from sensors.neighbours import RuleState, rule_states
 
@@ -164,9 +165,7 @@ def _insert(events: Sequence[NewEvent], known: Known) -> list[Recorded]:
     if not events:
         return []
     columns = list(zip(*(_columns(event, known) for event in events), strict=True))
-    with connection.cursor() as cursor:
-        cursor.execute(_INSERT, [list(column) for column in columns])
-        rows = cursor.fetchall()
+    rows = rows_of(_INSERT, [list(column) for column in columns])
     stored = [Recorded(row_id, duplicate) for row_id, duplicate in rows]
     return _with_first_ids(events, stored) if any(row.duplicate for row in stored) else stored
 

@@ -3,9 +3,8 @@
 import threading
 from collections import Counter
 
-from django.db import connection
-
 from attune_project.messaging.ticker import every
+from attune_project.statements import rows_of
 
 PUBLISHED = "published"  # label: message type; outcome: ok, unroutable, failed
 CONSUMED = "consumed"  # label: queue; outcome: ok, error, misrouted, probe
@@ -37,13 +36,12 @@ def flush() -> int:
 
 
 def _store(rows: list[tuple[str, str, str, int]]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO message_count (name, label, outcome, total)
-            SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[])
-            ON CONFLICT ON CONSTRAINT message_count_name_label_outcome_key
-            DO UPDATE SET total = message_count.total + excluded.total, updated = now()
-            """,
-            [list(column) for column in zip(*rows, strict=True)],
-        )
+    rows_of(
+        """
+        INSERT INTO message_count (name, label, outcome, total)
+        SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[])
+        ON CONFLICT ON CONSTRAINT message_count_name_label_outcome_key
+        DO UPDATE SET total = message_count.total + excluded.total, updated = now()
+        """,
+        [list(column) for column in zip(*rows, strict=True)],
+    )

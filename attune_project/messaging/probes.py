@@ -6,13 +6,14 @@ here, and are named alike: the probe of that type is not answered.
 
 import structlog
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connections
 
 from attune_project.messaging import pools, topology
 from attune_project.messaging.publisher import Letter, publisher
 from attune_project.messaging.ticker import every
 from attune_project.messaging.topology import Route
 from attune_project.service import current_service
+from attune_project.statements import rows_of
 
 log = structlog.get_logger(__name__)
 
@@ -37,25 +38,23 @@ def _declare_new_pools() -> None:
 
 def answer(routing_key: str, service: str) -> None:
     """Note that the handler of a routing key was reached by a probe from a service."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE message_probe SET answered_at = now(), updated = now()"
-            " WHERE routing_key = %s AND service = %s",
-            [routing_key, service],
-        )
+    rows_of(
+        "UPDATE message_probe SET answered_at = now(), updated = now()"
+        " WHERE routing_key = %s AND service = %s",
+        [routing_key, service],
+    )
 
 
 def _note_sent(service: str, routes: list[Route]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO message_probe (message_type, routing_key, service, sent_at)
-            SELECT type, key, %s, now() FROM unnest(%s::text[], %s::text[]) AS route(type, key)
-            ON CONFLICT ON CONSTRAINT message_probe_routing_key_service_key
-            DO UPDATE SET sent_at = now(), updated = now()
-            """,
-            [service, [route.message.name for route in routes], [route.routing_key for route in routes]],
-        )
+    rows_of(
+        """
+        INSERT INTO message_probe (message_type, routing_key, service, sent_at)
+        SELECT type, key, %s, now() FROM unnest(%s::text[], %s::text[]) AS route(type, key)
+        ON CONFLICT ON CONSTRAINT message_probe_routing_key_service_key
+        DO UPDATE SET sent_at = now(), updated = now()
+        """,
+        [service, [route.message.name for route in routes], [route.routing_key for route in routes]],
+    )
 
 
 def _noter(service: str, route: Route):  # type: ignore[no-untyped-def]
@@ -63,12 +62,11 @@ def _noter(service: str, route: Route):  # type: ignore[no-untyped-def]
 
     def note(error: str | None) -> None:
         try:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    "UPDATE message_probe SET error = %s WHERE routing_key = %s AND service = %s"
-                    " AND error IS DISTINCT FROM %s",
-                    [error, route.routing_key, service, error],
-                )
+            rows_of(
+                "UPDATE message_probe SET error = %s WHERE routing_key = %s AND service = %s"
+                " AND error IS DISTINCT FROM %s",
+                [error, route.routing_key, service, error],
+            )
         except Exception as problem:  # the publisher's thread must go on
             log.warning("probe outcome not stored", error=str(problem))
             connections.close_all()

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
-from django.db import connection
 
 from attune_project.messaging.topology import MessageType
+from attune_project.statements import rows_of
 
 log = structlog.get_logger(__name__)
 BATCH = 500
@@ -110,32 +110,27 @@ def touch(name: str) -> None:
 
 def _upsert(name: str, change: str, repairs: int = 0) -> None:
     columns = "full_claim_at" if change.startswith("full_claim_at") else "polled_at"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO step (name, {columns}, repairs, repaired_at)"  # noqa: S608 (names of our own)
-            " VALUES (%s, now(), %s, CASE WHEN %s > 0 THEN now() END)"
-            f" ON CONFLICT ON CONSTRAINT step_name_key DO UPDATE SET {change}, updated = now()",
-            [name, repairs, repairs],
-        )
+    rows_of(
+        f"INSERT INTO step (name, {columns}, repairs, repaired_at)"  # noqa: S608 (names of our own)
+        " VALUES (%s, now(), %s, CASE WHEN %s > 0 THEN now() END)"
+        f" ON CONFLICT ON CONSTRAINT step_name_key DO UPDATE SET {change}, updated = now()",
+        [name, repairs, repairs],
+    )
 
 
 def owed_count(step: OwedStep, older_than: float, limit: int = MOST_COUNTED) -> int:
     """Return how many rows have owed this step for more than `older_than` seconds, at most `limit`."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM {step.table} WHERE {step.owed}"  # noqa: S608
-            f" AND {step.since} < now() - make_interval(secs => %s) LIMIT %s) owed",
-            [older_than, limit],
-        )
-        return int(cursor.fetchone()[0])
+    statement = (
+        f"SELECT count(*) FROM (SELECT 1 FROM {step.table} WHERE {step.owed}"  # noqa: S608
+        f" AND {step.since} < now() - make_interval(secs => %s) LIMIT %s) owed"
+    )
+    return int(rows_of(statement, [older_than, limit])[0][0])
 
 
 def is_behind(name: str, seconds: float) -> bool:
     """Return whether some process's claim came back full within these seconds."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT full_claim_at > now() - make_interval(secs => %s) FROM step WHERE name = %s",
-            [seconds, name],
-        )
-        row = cursor.fetchone()
-    return bool(row and row[0])
+    rows = rows_of(
+        "SELECT full_claim_at > now() - make_interval(secs => %s) FROM step WHERE name = %s",
+        [seconds, name],
+    )
+    return bool(rows and rows[0][0])

@@ -1,9 +1,7 @@
 """Tell the others of executions that changed, once the transaction has committed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from django.db import connection
 
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import (
@@ -11,13 +9,10 @@ from attune_project.messaging.topology import (
     EXECUTION_REQUESTED,
     EXECUTION_STATUS_CHANGED,
 )
+from attune_project.statements import rows_of
 from executions.models import TERMINAL, Status
 
-
-def rows_of(statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return list(cursor.fetchall())
+__all__ = ["announce", "rows_of"]
 
 
 def announce(changed: Sequence[tuple[Any, ...]]) -> None:

@@ -4,6 +4,8 @@ import json
 
 import pytest
 from django.db import connection
+from psycopg._queries import PostgresQuery
+from psycopg.adapt import Transformer
 
 from attune_project.messaging import steps
 from executions import log_chunks
@@ -14,6 +16,7 @@ from rules import enforcing, matching
 from sensors import timers
 
 DONE = 20_000
+AS_POLLING = ("enable_seqscan = off", "enable_bitmapscan = off")  # settings.py
 FILL = f"""
 INSERT INTO event (trigger_ref, status, decided_at, trace_id)
 SELECT 'x.y', 'decided', now(), gen_random_uuid() FROM generate_series(1, {DONE});
@@ -38,6 +41,27 @@ def plan_of(statement: str, parameters: object) -> str:
         cursor.execute("EXPLAIN (FORMAT JSON) " + statement, parameters)
         plan = cursor.fetchone()[0]
     return plan if isinstance(plan, str) else json.dumps(plan)
+
+
+def kept_plan_of(statement: str, parameters: object) -> str:
+    """Return the plan that a service which polls keeps of a statement, for all values of its parameters."""
+    query = PostgresQuery(Transformer(connection.connection))
+    query.convert(statement, parameters)
+    with connection.cursor() as cursor:
+        for option in ("plan_cache_mode = force_generic_plan", *AS_POLLING):
+            cursor.execute(f"SET LOCAL {option}")
+        types = [name_of(oid) for oid in query.types]
+        cursor.execute(f"PREPARE kept ({', '.join(types)}) AS {query.query.decode()}")
+        cursor.execute(f"EXPLAIN (FORMAT JSON) EXECUTE kept ({', '.join('NULL' for _ in types)})")
+        plan = cursor.fetchone()[0]
+        cursor.execute("DEALLOCATE kept")
+    return plan if isinstance(plan, str) else json.dumps(plan)
+
+
+def name_of(oid: int) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT format_type(%s, NULL)", [oid or 705])
+        return cursor.fetchone()[0]
 
 
 CLAIM = {
@@ -73,6 +97,17 @@ def test_a_claim_uses_its_partial_index(name):
     statement, parameters, index, table = QUERIES[name]
 
     plan = plan_of(statement, parameters)
+
+    assert f'"Index Name": "{index}"' in plan
+    assert not scans_whole(plan, table)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", QUERIES)
+def test_the_plan_that_is_kept_from_an_empty_start_uses_the_partial_index(name):
+    statement, parameters, index, table = QUERIES[name]
+
+    plan = kept_plan_of(statement, parameters)
 
     assert f'"Index Name": "{index}"' in plan
     assert not scans_whole(plan, table)
