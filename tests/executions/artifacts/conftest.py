@@ -4,9 +4,17 @@ import uuid
 
 import pytest
 
+from attune_project.packs.models import Pack
 from executions.artifacts.folder import RunFolder
 from executions.artifacts.storing import Run
-from executions.models import Execution
+from executions.models import Action, Execution
+
+
+@pytest.fixture
+def core(db):
+    """A standard pack with an action that everybody sees."""
+    core = Pack.objects.create(ref="core", label="Core", version="1.0.0", is_standard=True)
+    Action.objects.create(ref="core.echo", pack=core, pack_ref="core", label="Echo", entrypoint="echo")
 
 
 @pytest.fixture
