@@ -35,7 +35,8 @@ def match_pending(limit: int) -> int:
         if not events:
             return 0
         rules = ruleset.current()
-        decisions = [decision for event in events for decision in decide(event, rules)]
+        every = bool(settings.ATTUNE_RECORD_NON_MATCHES)
+        decisions = [decision for event in events for decision in decide(event, rules, every=every)]
         ring(ENFORCEMENT_CREATED, _enforce([one for one in decisions if one.outcome == Outcome.MATCHED]))
         _keep([one for one in decisions if one.outcome == Outcome.ERROR or _kept_anyway(one)])
         _mark_decided([event.id for event in events], rules.revision)

@@ -215,10 +215,11 @@ def _dotted(parts: Any) -> str:
 
 def with_defaults(schema: Mapping[str, Any] | None, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of `values` with the schema's defaults for absent names, in nested maps too."""
-    return _fill(_normalised(schema), values)
+    return filled(shared(schema), values)
 
 
-def _fill(schema: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+def filled(schema: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Do the same by a schema that is normalised already."""
     result = dict(values)
     for name, spec in _properties(schema).items():
         if not isinstance(spec, dict):
@@ -226,13 +227,13 @@ def _fill(schema: Any, values: Mapping[str, Any]) -> dict[str, Any]:
         if name not in result and "default" in spec:
             result[name] = copy.deepcopy(spec["default"])
         if isinstance(result.get(name), dict) and "properties" in spec:
-            result[name] = _fill(spec, result[name])
+            result[name] = filled(spec, result[name])
     return result
 
 
 def secret_names(schema: Mapping[str, Any] | None) -> frozenset[str]:
     """Return the dotted names marked `secret: true` (a list with secret items counts as a whole)."""
-    return frozenset(_secrets(_normalised(schema), ""))
+    return frozenset(_secrets(shared(schema), ""))
 
 
 def _secrets(schema: Any, prefix: str) -> Iterator[str]:
@@ -253,11 +254,12 @@ def _properties(schema: Any) -> dict[str, Any]:
 
 def is_empty(schema: Mapping[str, Any] | None) -> bool:
     """Say whether a schema names nothing: absent, `{}`, or a plain object without properties."""
-    rest = {key: value for key, value in normalise(schema).items() if key not in _ANNOTATIONS}
+    rest = {key: value for key, value in shared(schema).items() if key not in _ANNOTATIONS}
     return rest.pop("type", "object") == "object" and not any(rest.values())
 
 
-def _normalised(schema: Mapping[str, Any] | None) -> dict[str, Any]:
+def shared(schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the schema as `normalise` does, but not to be changed: made once, however often it is asked."""
     return _shared(json.dumps(schema)) if schema else {}
 
 

@@ -2,9 +2,13 @@
 
 from datetime import UTC, datetime
 
+import pytest
+from django.db import connection
+
 from attune_project.packs.models import Pack
 from rules import ruleset
 from rules.changes import delete_rule, save_rule, set_enabled
+from rules.models import Rule, RuleVersion
 
 
 def refs():
@@ -84,3 +88,80 @@ def test_a_pack_that_was_changed_earlier_than_another_is_seen_all_the_same(make_
 
     (rule,) = ruleset.current().by_id.values()
     assert rule.pack_config == {"limit": 9}
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """The refs of the rules that are compiled from here on."""
+    refs = []
+    whole = ruleset.compile_rule
+    monkeypatch.setattr(ruleset, "compile_rule", lambda row: refs.append(row["ref"]) or whole(row))
+    return refs
+
+
+def test_of_many_rules_only_the_changed_one_is_compiled(make_rule, compiled):
+    rules = [make_rule(f"demo.r{number}") for number in range(5)]
+    ruleset.current()
+    compiled.clear()
+
+    set_enabled(rules[1], False)
+    rules[3].conditions = [{"field": "a", "operator": "exists", "value": True}]
+    save_rule(rules[3])
+
+    assert refs() == ["demo.r0", "demo.r2", "demo.r3", "demo.r4"]
+    assert ruleset.current().by_id[rules[3].pk].raw_conditions == rules[3].conditions
+    assert compiled == ["demo.r3"]
+
+
+def test_a_rule_that_moves_to_another_trigger_leaves_its_own(make_rule):
+    stays, moves = make_rule(), make_rule("demo.moves")
+    ruleset.current()
+
+    moves.trigger_ref = "demo.other"
+    save_rule(moves)
+
+    assert refs() == [stays.ref]
+    assert [rule.ref for rule in ruleset.current().by_trigger["demo.other"]] == ["demo.moves"]
+
+
+def test_a_trigger_whose_last_rule_went_has_none(make_rule):
+    rule = make_rule()
+    ruleset.current()
+
+    delete_rule(rule)
+
+    assert ruleset.current().by_trigger == {}
+
+
+def test_a_changed_pack_compiles_no_rule_anew(make_rule, pack, compiled):
+    rule = make_rule()
+    ruleset.current()
+    compiled.clear()
+    pack.config = {"limit": 9}
+    pack.save()
+
+    assert ruleset.current().by_id[rule.pk].pack_config == {"limit": 9}
+    assert compiled == []
+
+
+def test_a_database_that_was_put_back_is_read_anew(make_rule):
+    """Its revisions count on from an earlier one, so the same number means other rules."""
+    rule, other = make_rule(), make_rule("demo.other")
+    ruleset.current()
+    RuleVersion.objects.filter(rule_id=other.pk).delete()
+    Rule.objects.filter(pk=other.pk).delete()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE ruleset_revision SET revision = revision - 1")
+    newer = make_rule("demo.newer")
+    set_enabled(rule, False)
+
+    assert refs() == [newer.ref]
+
+
+def test_rules_that_went_without_a_word_are_missed(make_rule):
+    gone, stays = make_rule(), make_rule("demo.stays")
+    ruleset.current()
+    Rule.objects.filter(pk=gone.pk).delete()
+    save_rule(stays)
+
+    assert refs() == ["demo.stays"]
