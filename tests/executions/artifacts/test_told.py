@@ -199,12 +199,20 @@ def test_what_waits_for_the_database_is_stored_when_it_is_back(told, monkeypatch
     assert wait_for(lambda: progress() == (4.0, None))
 
 
+def keep_the_tests_own_connections(monkeypatch):
+    """The teller's thread closes its own, as ever: nobody else would."""
+    close, ours = module.connections.close_all, threading.current_thread()
+    monkeypatch.setattr(
+        module.connections, "close_all", lambda: threading.current_thread() is ours or close()
+    )
+
+
 def test_at_the_end_an_absent_database_is_noted(told, monkeypatch):
     def failing(progress):
         raise OperationalError("away")
 
     monkeypatch.setattr(module, "store_progress", failing)
-    monkeypatch.setattr(module.connections, "close_all", lambda: None)
+    keep_the_tests_own_connections(monkeypatch)
     told.feed("stdout", "::attune progress percent=4\n")
 
     assert "could not be stored: the database was away" in told.close()[0]
