@@ -13,7 +13,11 @@ from attune_project.embedded.folder import REPOSITORY, DataFolder
 from attune_project.embedded.processes import wait_until
 from attune_project.embedded.psql import psql_command
 from attune_project.embedded.services import MANAGE
-from attune_project.embedded.session import run_with_servers, run_with_throw_away_database
+from attune_project.embedded.session import (
+    run_with_scratch_servers,
+    run_with_servers,
+    run_with_throw_away_database,
+)
 from attune_project.embedded.state import published
 from attune_project.embedded.up import up
 
@@ -70,6 +74,13 @@ def _test(arguments: Sequence[str]) -> int:
     return run_with_throw_away_database(TEST_DATABASES[1], argv, environment)
 
 
+def _bench(arguments: Sequence[str]) -> int:
+    argv = [sys.executable, "-m", "benchmarks", *arguments]
+    if {"-h", "--help"} & set(arguments):
+        os.execve(argv[0], argv, dict(os.environ))
+    return run_with_scratch_servers("./attune bench", "ATTUNE_BENCH_", argv)
+
+
 def _manage(arguments: Sequence[str]) -> int:
     purpose = f"./attune manage {' '.join(arguments[:1])}".strip()
     return run_with_servers(purpose, lambda environment: ([sys.executable, MANAGE, *arguments], environment))
@@ -115,6 +126,7 @@ WORDS = {
     "up": _up,
     "down": _down,
     "test": _test,
+    "bench": _bench,
     "manage": _manage,
     "psql": _psql,
     "token": _token,

@@ -50,6 +50,31 @@ def run_with_throw_away_database(variable: str, argv: Sequence[str], environment
             return _attend(supervisor, argv, {**environment, variable: addresses["DATABASE_URL"]})
 
 
+def run_with_scratch_servers(purpose: str, prefix: str, argv: Sequence[str]) -> int:
+    """Run a command with servers that promise what those of `up` do, on data that is removed afterwards.
+
+    Their addresses are in the variables that begin with `prefix`; one that names a server already is kept.
+    What DATABASE_URL and BROKER_URL name is somebody's data, and is left alone.
+    """
+    given = {name: os.environ.get(f"{prefix}{name}", "") for name in ADDRESSES}
+    environment = {name: value for name, value in os.environ.items() if name not in ADDRESSES}
+    if all(given.values()):
+        os.execve(argv[0], list(argv), environment)
+    os.environ.update(given)
+    with tempfile.TemporaryDirectory(prefix="attune-scratch-", dir=_on_a_disk()) as scratch:
+        folder = DataFolder(Path(scratch).resolve())
+        folder.open_to_server()
+        with _temporary_servers(folder, purpose, broker=True) as (supervisor, started):
+            addresses = {f"{prefix}{name}": given[name] or started[name] for name in ADDRESSES}
+            return _attend(supervisor, argv, {**environment, **addresses})
+
+
+def _on_a_disk() -> str | None:
+    """Return where data is durable: /tmp often is memory. None: wherever temporary files go."""
+    usual = "/var/tmp"  # noqa: S108 (the folder made in it has a random name and is private)
+    return usual if not os.environ.get("TMPDIR") and os.access(usual, os.W_OK) else None
+
+
 def _ensure_secrets(folder: DataFolder) -> None:
     """Make the secrets of a data folder that has never been used: both servers were given."""
     if not folder.secrets_file.exists():

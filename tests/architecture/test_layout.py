@@ -21,7 +21,7 @@ def product() -> list[Path]:
     return [
         path
         for path in sources()
-        if "migrations" not in path.parts and path.relative_to(ROOT).parts[0] != "tests"
+        if "migrations" not in path.parts and path.relative_to(ROOT).parts[0] not in ("tests", "benchmarks")
     ]
 
 

@@ -1,0 +1,89 @@
+"""Many rules on one trigger: the processor time that the matcher takes for an event."""
+
+from typing import Any
+
+from benchmarks.bench import Bench
+from benchmarks.errors import Incorrect
+from benchmarks.meters import CpuMeter
+from benchmarks.stage import Stage
+from tests.integration.spine import until
+
+MATCHING = 100  # rules that all match, in the last part
+SPEND_MS = 1500.0  # of processor time to measure with: the clock of /proc ticks each 10 ms
+FEWEST, MOST = 20, 5_000
+MAKE = """
+from attune_project.packs.models import Pack
+from executions.models import Action
+from rules.changes import definition_of, next_revision
+from rules.models import Rule, RuleVersion
+from sensors.models import Trigger
+from django.db import transaction
+
+count, ref, one = {count}, "{ref}", {one}
+pack, action = Pack.objects.get(ref="bench"), Action.objects.get(ref="core.noop")
+trigger = Trigger.objects.create(ref=ref, pack=pack, pack_ref=pack.ref, label=ref, enabled=True)
+with transaction.atomic():
+    revision = next_revision()
+    rules = Rule.objects.bulk_create(
+        Rule(
+            ref=f"{{ref}}_{{n}}", label="x", pack=pack, pack_ref=pack.ref, trigger=trigger, trigger_ref=ref,
+            action=action, action_ref=action.ref, action_params={{"message": "{{{{ event.payload.host }}}}"}},
+            conditions={{"all": [
+                {{"field": "payload.host", "operator": "equals", "value": f"host-{{n if one else 0}}"}},
+                {{"field": "payload.value", "operator": "greater_than", "value": 1}},
+            ]}},
+        )
+        for n in range(count)
+    )
+    RuleVersion.objects.bulk_create(
+        RuleVersion(
+            rule_id=rule.pk, rule_ref=rule.ref, number=1, revision=revision, definition=definition_of(rule)
+        )
+        for rule in rules
+    )
+"""
+STORE = """
+INSERT INTO event (trigger_ref, payload, status, trace_id, created, updated)
+SELECT %s, jsonb_build_object('host', 'host-0', 'value', 93.7, 'n', n), 'new', gen_random_uuid(),
+       clock_timestamp(), clock_timestamp()
+FROM generate_series(1, %s) AS n
+"""
+
+
+def fanout(bench: Bench) -> dict[str, Any]:
+    """One event against 1 to 10,000 rules of which one matches, and against 100 that all match."""
+    found: dict[str, Any] = {"unit": "cpu ms/event"}
+    with bench.alone("sensor", feeders=0) as stage:
+        for count in bench.sizes.rules:
+            found[f"rules_{count}"] = _measure(stage, f"bench.one_{count}", count, matching=1)
+        found[f"all_{MATCHING}_match"] = _measure(stage, "bench.all", MATCHING, matching=MATCHING)
+    last = found[f"rules_{bench.sizes.rules[-1]}"]
+    return {**found, "median": last["sensor"]}
+
+
+def _measure(stage: Stage, ref: str, count: int, matching: int) -> dict[str, float]:
+    """Make rules, warm up (the sensor compiles them once), and match as many events as take a while."""
+    stage.spine.manage("shell", "-v", "0", "-c", MAKE.format(count=count, ref=ref, one=matching == 1))
+    _match(stage, ref, FEWEST, matching)
+    guess = _match(stage, ref, FEWEST, matching)["sensor"]
+    events = int(min(MOST, max(FEWEST, SPEND_MS / max(guess, 0.01))))
+    return {"events": events, **_match(stage, ref, events, matching)}
+
+
+def _match(stage: Stage, ref: str, events: int, matching: int) -> dict[str, float]:
+    """Store events while the sensor stands still; return the processor time of each."""
+    after = stage.last()
+    with stage.held():
+        stage.rows.all(STORE, ref, events)
+        meter: CpuMeter = stage.meter()
+    if not until(
+        lambda: not stage.rows.one("SELECT EXISTS (SELECT FROM event WHERE status = 'new')"), 300, step=0.05
+    ):
+        raise Incorrect(f"{ref}: events are not decided")
+    spent = {name: ms for name, ms in meter.ms(events).items() if name in ("sensor", "postgres")}
+    made = stage.rows.one(
+        "SELECT count(*) FROM enforcement WHERE trigger_ref = %s AND event_id > %s", ref, after
+    )
+    if made != events * matching:
+        raise Incorrect(f"{ref}: {made} enforcements of {events} events, not {matching} each")
+    return spent
