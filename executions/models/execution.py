@@ -173,7 +173,23 @@ class Execution(Row):
             ),
             # lists, newest first
             models.Index(fields=["-created", "-id"], name="execution_created_idx"),
-            models.Index(fields=["action_ref", "-created", "-id"], name="execution_action_ref_idx"),
+            # of an action, of a pack's actions (LIKE 'core.%'), of a rule
+            models.Index(
+                fields=["action_ref", "-created", "-id"],
+                opclasses=["text_pattern_ops", "timestamptz_ops", "int8_ops"],
+                name="execution_action_ref_idx",
+            ),
+            models.Index(
+                fields=["rule_ref", "-created", "-id"],
+                condition=Q(rule_ref__isnull=False),
+                name="execution_rule_ref_idx",
+            ),
+            # of an end that is rare: the others are found among the newest, or by the indexes above
+            models.Index(
+                fields=["status", "-created", "-id"],
+                condition=Q(status__in=["failed", "cancelled", "timeout", "abandoned"]),
+                name="execution_unsuccessful_idx",
+            ),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="execution_parent_idx"),
         ]
 

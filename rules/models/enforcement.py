@@ -61,6 +61,11 @@ class Enforcement(Row):
             # lists, newest first
             models.Index(fields=["-created", "-id"], name="enforcement_created_idx"),
             models.Index(fields=["rule_ref", "-created", "-id"], name="enforcement_rule_ref_idx"),
+            models.Index(
+                fields=["-created", "-id"],
+                condition=models.Q(status="disabled"),
+                name="enforcement_disabled_idx",
+            ),
         ]
 
     def __str__(self) -> str:

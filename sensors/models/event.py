@@ -49,6 +49,16 @@ class Event(Row):
             # lists, newest first
             models.Index(fields=["-created", "-id"], name="event_created_idx"),
             models.Index(fields=["trigger_ref", "-created", "-id"], name="event_trigger_ref_idx"),
+            models.Index(
+                fields=["source_ref", "-created", "-id"],
+                condition=models.Q(source_ref__isnull=False),
+                name="event_source_ref_idx",
+            ),
+            models.Index(
+                fields=["rule_ref", "-created", "-id"],
+                condition=models.Q(rule_ref__isnull=False),
+                name="event_rule_ref_idx",
+            ),
         ]
 
     def __str__(self) -> str:
