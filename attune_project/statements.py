@@ -21,6 +21,6 @@ def rows_of(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) 
     """
     connection.ensure_connection()
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
-    with wrapped(psycopg.Cursor(connection.connection)) as cursor:
+    with wrapped(psycopg.Cursor(connection.connection)) as cursor:  # type: ignore[arg-type]
         cursor.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []

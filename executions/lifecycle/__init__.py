@@ -12,6 +12,7 @@ from executions.lifecycle.admitting import admit, admit_waiting
 from executions.lifecycle.announcing import announce
 from executions.lifecycle.cancelling import cancel
 from executions.lifecycle.claiming import Claimant, Claimed, claim, waiting_beside, waiting_in_pool
+from executions.lifecycle.completing import complete
 from executions.lifecycle.explaining import explain
 from executions.lifecycle.finishing import Ended, finish
 from executions.lifecycle.leases import cancelled, release, renew
@@ -32,6 +33,7 @@ __all__ = [
     "cancel",
     "cancelled",
     "claim",
+    "complete",
     "enqueue",
     "expire",
     "expire_waiting",

@@ -55,7 +55,7 @@ class Claimed:
 
 
 # An action that is gone is nobody's: whoever claims its execution tells.
-_UNFIT = r"""
+UNFIT = r"""
     SELECT a.id FROM action a JOIN pack p ON p.id = a.pack_id
     WHERE COALESCE(a.runtime_ref, %(suffixes)s::jsonb ->> substring(a.entrypoint from '^[^\n]*(\.\w+)$'),
                    'core.shell') <> ALL(%(runtimes)s::text[])
@@ -73,7 +73,7 @@ _KINDS = {
     "process": f"({_BUILTIN})) IS NOT TRUE",
 }
 _PICK = """KIND AS (
-    SELECT x.id FROM execution x
+    SELECT COLUMNS FROM execution x
     WHERE x.status = 'scheduled' AND x.worker_pool IS NOT DISTINCT FROM %(pool)s
       AND COALESCE(x.worker_selector, '{}') <@ %(labels)s::jsonb
       AND NOT (SELECT w.cordoned FROM worker w WHERE w.id = %(worker)s)
@@ -82,10 +82,29 @@ _PICK = """KIND AS (
 )"""
 
 
+def _pick(kind: str, columns: str = "x.id") -> str:
+    pick = _PICK.replace("WHERE_KIND", _KINDS[kind]).replace("KIND", kind)
+    return pick.replace("COLUMNS", columns)
+
+
+PICK_INSTANT = _pick(
+    "instant", "x.id, x.action_id, x.action_ref, x.config, x.env_vars, x.rule_ref, x.trigger_ref, x.trace_id"
+)
+# What a job must know of its action, as JSON.
+ACTION = """jsonb_build_object(
+           'pack_ref', a.pack_ref, 'runtime_ref', a.runtime_ref, 'entrypoint', a.entrypoint,
+           'parameter_delivery', a.parameter_delivery, 'parameter_format', a.parameter_format,
+           'output_format', a.output_format, 'timeout_seconds', a.timeout_seconds,
+           'env_allow', a.env_allow, 'limits', a.limits, 'param_schema', a.param_schema,
+           'retry_on', a.retry_on)"""
+
+
 def _statement(*kinds: str) -> str:
-    picks = ", ".join(_PICK.replace("WHERE_KIND", _KINDS[kind]).replace("KIND", kind) for kind in kinds)
+    picks = ", ".join(_pick(kind) for kind in kinds)
     every = " UNION ALL ".join(f"SELECT id FROM {kind}" for kind in kinds)  # noqa: S608 (names of our own)
-    return f"WITH unfit AS MATERIALIZED ({_UNFIT}), {picks}, picked AS ({every}), {_TAKE}"
+    return f"WITH unfit AS MATERIALIZED ({UNFIT}), {picks}, picked AS ({every}), {_TAKE}".replace(
+        "ACTION", ACTION
+    )
 
 
 _TAKE = """claimed AS (
@@ -105,12 +124,7 @@ _TAKE = """claimed AS (
 )
 SELECT c.id, c.lease_token, c.action_ref, c.config, c.env_vars, c.rule_ref, c.trigger_ref, c.trace_id,
        t.number,
-       CASE WHEN a.id IS NOT NULL THEN jsonb_build_object(
-           'pack_ref', a.pack_ref, 'runtime_ref', a.runtime_ref, 'entrypoint', a.entrypoint,
-           'parameter_delivery', a.parameter_delivery, 'parameter_format', a.parameter_format,
-           'output_format', a.output_format, 'timeout_seconds', a.timeout_seconds,
-           'env_allow', a.env_allow, 'limits', a.limits, 'param_schema', a.param_schema,
-           'retry_on', a.retry_on) END,
+       CASE WHEN a.id IS NOT NULL THEN ACTION END,
        p.ref, p.version, p.storage_path, c.executor_id, c.permission_set_refs, HAS_KEYS
 FROM claimed c JOIN tries t ON t.execution_id = c.id
 LEFT JOIN action a ON a.id = c.action_id LEFT JOIN pack p ON p.id = a.pack_id
@@ -119,7 +133,7 @@ ORDER BY c.id
 
 
 _BESIDE = f"""
-WITH unfit AS MATERIALIZED ({_UNFIT})
+WITH unfit AS MATERIALIZED ({UNFIT})
 SELECT x.id FROM execution x
 WHERE x.status = 'scheduled' AND x.worker_pool IS NOT DISTINCT FROM %(pool)s
   AND (NOT COALESCE(x.worker_selector, '{{}}') <@ %(labels)s::jsonb
@@ -147,7 +161,7 @@ def claim(
     that wait (None: as many).
     """
     parameters = {
-        **_fitness(by), "worker": by.worker_id, "instants": list(instant),
+        **fitness(by), "worker": by.worker_id, "instants": list(instant),
         "seconds": settings.ATTUNE_LEASE_SECONDS,
         "instant": limit, "process": limit, "inside": limit if inside is None else inside,
     }  # fmt: skip
@@ -165,10 +179,10 @@ def waiting_in_pool(pool: str | None, limit: int) -> list[int]:
 
 def waiting_beside(by: Claimant, limit: int) -> list[int]:
     """Return the oldest that wait in a worker's pool, and not for it: others have what they need."""
-    return [row[0] for row in rows_of(_BESIDE, {**_fitness(by), "limit": limit})]
+    return [row[0] for row in rows_of(_BESIDE, {**fitness(by), "limit": limit})]
 
 
-def _fitness(by: Claimant) -> dict[str, Any]:
+def fitness(by: Claimant) -> dict[str, Any]:
     return {
         "pool": by.pool, "labels": by.labels, "runtimes": list(by.runtimes),
         "requirements": list(by.requirements), "packs": list(by.packs), "suffixes": json.dumps(BY_SUFFIX),

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
 from attune_project.messaging import steps
 from attune_project.messaging.consuming import consuming
 from attune_project.packs.models import Worker, WorkerStatus
 from executions import lifecycle
-from executions.runners import Control, RunnerSettings
+from executions.runners import Control, NotAWorker, RunnerSettings
 from executions.runners.builtin.runner import INLINE
 from executions.worker import heart
 from executions.worker.jobs import perform, runner_settings
@@ -28,7 +29,9 @@ from executions.worker.scaling import Bounds, Scaling, load_per_core, resident_m
 from executions.worker.slots import Room, Slots
 
 log = structlog.get_logger(__name__)
-INLINE_BATCH = 200
+INLINE_BATCH = 500
+# The builtin entrypoints that a worker may run in place, in both of their spellings.
+INSTANT = sorted(INLINE | {name.removeprefix("core.") for name in INLINE})
 FILL_SECONDS = 0.25  # to look for what needs a slot is to go through the whole backlog of what needs none
 
 
@@ -101,25 +104,45 @@ class WorkerProcess:
         if self.draining or self.cordoned:
             self._pass_on()
             return 0
-        instant = self.run_instant(min(limit, INLINE_BATCH))
-        more = instant == min(limit, INLINE_BATCH)
+        most = min(limit, INLINE_BATCH)
+        instant, others = self._run_instant(most)
+        if not others:
+            return instant
+        more = instant >= most
         if more and time.monotonic() < self._fill_at:
             return limit
         slotted = self.fill_slots()
         self._fill_at = time.monotonic() + FILL_SECONDS
         return limit if self._pass_on() or more else instant + slotted
 
-    def run_instant(self, limit: int) -> int:
-        """Claim and run builtin actions that end at once: one statement to claim, one for the results."""
-        claimed = lifecycle.claim(self._claimant, limit, instant_entrypoints(), inline=True)
-        store_soon([perform(one, Control(), self._host) for one in claimed])
+    def _run_instant(self, limit: int) -> tuple[int, bool]:
+        """Run builtin actions that end at once, in bulk: one statement to take them, one for the results.
+
+        Return how many that were, and whether anything else may wait in the pool.
+        """
+        try:
+            done = lifecycle.complete(self._claimant, limit, INSTANT, self._perform)
+        except (NotAWorker, OperationalError, InterfaceError):
+            raise
+        except Exception as problem:  # one of the results is refused: each is stored as far as it can be
+            log.warning("results refused", error=str(problem))
+            return self._run_under_leases(limit), True
+        left = self._run_under_leases(done.left) if done.left else 0
+        return done.count + left, done.more or left < done.left
+
+    def _run_under_leases(self, limit: int) -> int:
+        claimed = lifecycle.claim(self._claimant, limit, INSTANT, inline=True)
+        store_soon([self._perform(one) for one in claimed])
         return len(claimed)
+
+    def _perform(self, claimed: lifecycle.Claimed) -> lifecycle.Ended:
+        return perform(claimed, Control(), self._host)
 
     def work_while_full(self) -> None:
         """Do what doesn't need the kind of slot that is taken whole: messages may be left to others now."""
         if self.draining or not self.slots.full:
             return
-        while self.run_instant(INLINE_BATCH) == INLINE_BATCH:
+        while self._run_instant(INLINE_BATCH)[0] >= INLINE_BATCH:
             pass
         if self.slots.free:
             self.fill_slots()
@@ -134,9 +157,8 @@ class WorkerProcess:
         try:
             if reserved:
                 claimed = lifecycle.claim(
-                    self._claimant, reserved.process, instant_entrypoints(), inline=False,
-                    inside=reserved.inside,
-                )  # fmt: skip
+                    self._claimant, reserved.process, INSTANT, inline=False, inside=reserved.inside
+                )
         finally:
             self.slots.fill(reserved, claimed, until)
             self._mind_consuming()
@@ -253,11 +275,6 @@ class WorkerProcess:
             self._ended = True
             lifecycle.release(self.worker_id)
             self._beat(WorkerStatus.INACTIVE)
-
-
-def instant_entrypoints() -> list[str]:
-    """Return the builtin entrypoints that a worker may run in place, in both of their spellings."""
-    return sorted(INLINE | {name.removeprefix("core.") for name in INLINE})
 
 
 def _ask_to_stop() -> None:

@@ -10,7 +10,7 @@ from psycopg.adapt import Transformer
 from attune_project.messaging import steps
 from executions import log_chunks
 from executions.artifacts import retention
-from executions.lifecycle import admitting, claiming, finishing, leases, losing, placing, settling
+from executions.lifecycle import admitting, claiming, completing, finishing, leases, losing, placing, settling
 from executions.streams import changes, log_pages
 from rules import enforcing, matching
 from sensors import timers
@@ -65,13 +65,14 @@ def name_of(oid: int) -> str:
 
 
 CLAIM = {
-    **claiming._fitness(claiming.Claimant(1)), "worker": 1, "instants": ["core.echo"], "seconds": 20,
+    **claiming.fitness(claiming.Claimant(1)), "worker": 1, "instants": ["core.echo"], "seconds": 20,
     "instant": 200, "process": 8, "inside": 32, "limit": 100,
 }  # fmt: skip
 QUERIES = {
     "match": (matching._CLAIM, [500], "event_new_idx", "event"),
     "enforce": (enforcing._CLAIM, [500], "enforcement_owed_idx", "enforcement"),
     "claim": (claiming.CLAIM_INSTANT, CLAIM, "execution_scheduled_idx", "execution"),
+    "complete": (completing._TAKE, CLAIM, "execution_scheduled_idx", "execution"),
     "claim for slots": (claiming.CLAIM_SLOTS, CLAIM, "execution_scheduled_idx", "execution"),
     "beside": (claiming._BESIDE, CLAIM, "execution_scheduled_idx", "execution"),
     "admit": (admitting._ADMIT, [200], "execution_requested_idx", "execution"),

@@ -76,7 +76,7 @@ def test_what_is_claimed_while_a_heartbeat_asks_is_left_alone(worker, request_sl
 def test_a_claim_that_this_process_never_learned_of_is_not_kept_alive(worker, request_sleep):
     """The answer to a claim can be lost on the way: its lease must end."""
     request_sleep(1)
-    lifecycle.claim(worker._claimant, 1, worker_process.instant_entrypoints(), inline=False)
+    lifecycle.claim(worker._claimant, 1, worker_process.INSTANT, inline=False)
     before = Execution.objects.get().lease_expires_at
 
     worker.heartbeat()
@@ -291,6 +291,7 @@ def test_one_bad_result_of_a_batch_does_not_take_the_others_along(worker, make_a
             raise DataError("bad")
         return finish(ended)
 
+    monkeypatch.setattr(lifecycle, "complete", refusing(DataError("bad")))
     monkeypatch.setattr(lifecycle, "finish", refuse_a)
 
     worker.take(500)
@@ -308,6 +309,7 @@ def test_an_end_that_is_refused_for_good_does_not_take_its_batch_along(worker, m
             raise DataError("bad")
         return finish(ended)
 
+    monkeypatch.setattr(lifecycle, "complete", refusing(DataError("bad")))
     monkeypatch.setattr(lifecycle, "finish", refuse_the_first)
 
     worker.take(500)
@@ -317,7 +319,7 @@ def test_an_end_that_is_refused_for_good_does_not_take_its_batch_along(worker, m
 
 def test_an_end_whose_log_is_refused_is_stored_without_it(worker, make_action):
     [row_id] = request_executions([Wanted(make_action(), {}, uuid.uuid4())])
-    [one] = lifecycle.claim(worker._claimant, 1, worker_process.instant_entrypoints(), inline=True)
+    [one] = lifecycle.claim(worker._claimant, 1, worker_process.INSTANT, inline=True)
     piece = Piece(row_id, one.token, 1, "stdout", 0, b"no \x00 is stored")
 
     results.store([lifecycle.Ended(row_id, one.token, "completed", {}, rest=Rest(1, (piece,)))])
@@ -327,6 +329,7 @@ def test_an_end_whose_log_is_refused_is_stored_without_it(worker, make_action):
 
 def test_instant_ends_are_stored_without_holding_up_the_consumer(worker, make_action, monkeypatch):
     request_executions([Wanted(make_action(), {}, uuid.uuid4())])
+    monkeypatch.setattr(lifecycle, "complete", refusing(DataError("bad")))
     monkeypatch.setattr(lifecycle, "finish", refusing(OperationalError("away"), times=3))
 
     worker.take(500)
