@@ -10,7 +10,6 @@ the lock overlaps. Prints JSON; ends with 1 if anything is wrong.
 
 import argparse
 import json
-import os
 import random
 import signal
 import sys
@@ -18,8 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,17 +27,20 @@ import yaml
 from executions.guard import tree
 from tests.integration.servers import free_port, fresh_database, fresh_vhost
 from tests.integration.spine import Spine, until
+from tests.zoo.holding import (
+    HOLD,
+    LEASE,
+    SETTINGS,
+    broken_invariants,
+    frozen,
+    journal,
+    overlaps,
+    send,
+)
 from tests.zoo.keeper import remains
 
-LEASE = 3.0  # seconds
 SLOTS = 4
 RETRIES = 3
-SETTINGS = {
-    "ATTUNE_LEASE_SECONDS": f"{LEASE:g}",
-    "ATTUNE_HEARTBEAT_SECONDS": "0.5",
-    "ATTUNE_POLL_SECONDS": "1",
-    "ATTUNE_WORKER_SLOTS": str(SLOTS),
-}
 ACTION = {
     "ref": "overlap.hold",
     "label": "Holds the lock of its execution",
@@ -50,14 +51,10 @@ ACTION = {
     "parameters": {"seconds": {"type": "number"}, "stubborn": {"type": "boolean"}},
     "parameter_format": "dotenv",
 }
-SCRIPT = """\
+SCRIPT = f"""\
 #!/bin/bash
 source /dev/stdin
-run=$ATTUNE_EXEC_ID.$RANDOM$RANDOM$RANDOM
-note() { read -r boottime _ </proc/uptime; echo "$1 $ATTUNE_EXEC_ID $run $boottime" >>FOLDER/journal; }
-exec 9>>"FOLDER/locks/$ATTUNE_EXEC_ID"
-flock -n 9 || note overlap
-note begin
+{HOLD}
 [ "$stubborn" = true ] && trap '' TERM
 setsid sleep "86400.$ATTUNE_EXEC_ID" &
 sleep "$seconds"
@@ -189,9 +186,7 @@ class Campaign:
 
     def _kill_zygote(self, worker: str, dice: random.Random) -> None:
         """Kill a worker's children and not the worker: it has another one when it needs it."""
-        for pid in tree.children(self._pid(worker)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, *tree.children(self._pid(worker)))
         time.sleep(dice.uniform(0, LEASE))
 
     def _freeze_zygote(self, worker: str, dice: random.Random) -> None:
@@ -207,35 +202,25 @@ class Campaign:
     # -- the end -------------------------------------------------------------------------------
 
     def _look(self) -> Found:
-        journal = [line.split() for line in (self._folder / "journal").read_text().splitlines()]
+        noted = journal(self._folder)
         rows = self._spine.sql(
             "SELECT x.id, x.status, x.result ->> 'stdout', array_agg(t.status ORDER BY t.number)"
             " FROM execution x JOIN attempt t ON t.execution_id = x.id WHERE x.action_ref = %s GROUP BY x.id",
             [ACTION["ref"]],
         )
-        ended = {run for kind, _, run, _ in journal if kind == "end"}
+        ended = {run for kind, _, run, _ in noted if kind == "end"}
         until(lambda: not remains(self._folder), 10)
         return Found(
             seed=self._seed,
             rounds=dict(self._did),
             executions=dict(Counter(status for _, status, _, _ in rows)),
             attempts=dict(Counter(status for *_, tries in rows for status in tries)),
-            runs_begun=sum(kind == "begin" for kind, *_ in journal),
-            overlaps=[" ".join(line) for line in journal if line[0] == "overlap"],
+            runs_begun=sum(kind == "begin" for kind, *_ in noted),
+            overlaps=overlaps(self._folder),
             wrong=[str(row) for row in rows if not _is_right(*row, ended)],
             left=remains(self._folder),
-            invariants=self._broken(),
+            invariants=broken_invariants(self._spine),
         )
-
-    def _broken(self) -> str:
-        """Return what check_invariants finds once what is under way has had its time."""
-        found = ""
-        for _ in range(20):
-            found = self._spine.invariants()
-            if not found:
-                break
-            time.sleep(3)
-        return found
 
 
 def _is_right(row_id: int, status: str, stdout: str | None, tries: list[str], ended: set[str]) -> bool:
@@ -245,20 +230,6 @@ def _is_right(row_id: int, status: str, stdout: str | None, tries: list[str], en
         run = (stdout or "").strip()
         return tries == ["abandoned"] * lost + ["completed"] and lost <= RETRIES and run in ended
     return status == "abandoned" and tries == ["abandoned"] * (RETRIES + 1)
-
-
-@contextmanager
-def frozen(*pids: int) -> Iterator[None]:
-    """Stop processes for a while; whoever is gone by then is gone."""
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
 
 
 def write_pack(folder: Path) -> Path:
@@ -276,7 +247,7 @@ def write_pack(folder: Path) -> Path:
 def torment(folder: Path, workers: int, rounds: int, seed: int) -> Found:
     """Run a campaign with everything of its own in `folder`."""
     with fresh_database() as database, fresh_vhost() as broker:
-        spine = Spine(database, broker, folder, free_port(), **SETTINGS)
+        spine = Spine(database, broker, folder, free_port(), ATTUNE_WORKER_SLOTS=str(SLOTS), **SETTINGS)
         spine.prepare()
         spine.manage("load_pack", str(write_pack(folder)))
         try:
