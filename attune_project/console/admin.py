@@ -18,9 +18,9 @@ class HouseAdmin(RbacModelAdmin):
 
 @admin.register(HealthCheck)
 class HealthCheckAdmin(HouseAdmin):
-    list_display = ("name", "status", "reason", "since", "updated")
+    list_display = ("name", "status", "cause", "reason", "since", "updated")
     list_filter = ("status",)
-    search_fields = ("name",)
+    search_fields = ("name", "cause")
     ordering = ("-status", "since")  # red before ok
 
 

@@ -1,9 +1,11 @@
-"""Tell once when a check turns red: a row per check, a `core.alert` event per change.
+"""Tell once when checks turn red: a row per check, a `core.alert` event per cause that begins or ends.
 
 Every service but web and worker looks, one at a time; so no single death keeps the alarm silent.
 """
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
@@ -25,6 +27,7 @@ LOCK = 0x6865616C7468
 # A shorter pause of the whole machine makes nothing late; a tick of a busy one may take long.
 PAUSE_SECONDS = 15.0
 CATEGORY = "health"
+MOST_NAMED = 20  # checks in the words of an alert
 
 
 class Grace:
@@ -87,24 +90,75 @@ def _forget_retired_probes() -> None:
 
 
 def tell(found: list[Check]) -> int:
-    """Write what changed since the last look, with an alert for each change."""
+    """Write what changed since the last look, with an alert for each cause that began or ended."""
     before = {row.name: row for row in HealthCheck.objects.all()}
     now = timezone.now()
-    changed = [one for one in found if _is_red(before.get(one.name)) == one.ok]
-    gone = [row for name, row in before.items() if name not in {one.name for one in found}]
+    incidents = [*begun(found, before), *over(found, before)]
+    gone = [row.pk for name, row in before.items() if name not in {one.name for one in found}]
     _write(found, before, now)
-    HealthCheck.objects.filter(pk__in=[row.pk for row in gone]).delete()
-    ended = [Check(row.name, True) for row in gone if _is_red(row)]
-    if changed or ended:
-        record_alerts([alert_of(one, now) for one in (*changed, *ended)])
-    return len(changed) + len(ended)
+    HealthCheck.objects.filter(pk__in=gone).delete()
+    ended = [one.cause for one in incidents if one.ok]
+    if ended:
+        HealthCheck.objects.filter(cause__in=ended).update(cause=None)
+    if incidents:
+        record_alerts([alert_of(one, now) for one in incidents])
+    return len(incidents)
+
+
+@dataclass(frozen=True)
+class Incident:
+    """What is told of a cause: it made these checks red, or (`ok`) all that it made red are well again."""
+
+    cause: str
+    ok: bool
+    checks: dict[str, str | None]  # reasons by name
+
+    @property
+    def summary(self) -> str:
+        name, reason = next(iter(self.checks.items()))
+        first = f"{name} is well again" if self.ok else f"{name} is red: {reason}"
+        others = [one for one in self.checks if one != name]
+        if not others:
+            return first
+        more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
+        return f"{first} (of one cause, {self.cause}: {', '.join(others[:MOST_NAMED])}{more})"
+
+
+def begun(found: list[Check], before: Mapping[str, HealthCheck]) -> list[Incident]:
+    """Return the causes of which checks are red now, and none was: what joins one later is counted only."""
+    known = {_cause(row) for row in before.values() if _is_red(row)}
+    news: dict[str, dict[str, str | None]] = {}
+    for one in found:
+        cause = cause_of(one, before.get(one.name))
+        if not one.ok and cause not in known:
+            news.setdefault(cause, {})[one.name] = one.reason
+    return [Incident(cause, False, checks) for cause, checks in news.items()]
+
+
+def over(found: list[Check], before: Mapping[str, HealthCheck]) -> list[Incident]:
+    """Return the causes of which checks were red, and none is: with all the checks that ever were."""
+    active = {cause_of(one, before.get(one.name)) for one in found if not one.ok}
+    were: dict[str, dict[str, str | None]] = {}
+    for name, row in sorted(before.items()):
+        if row.cause is not None or _is_red(row):
+            were.setdefault(_cause(row), {})[name] = None
+    return [Incident(cause, True, names) for cause, names in were.items() if cause not in active]
+
+
+def cause_of(one: Check, row: HealthCheck | None) -> str:
+    """Return the cause of a red check: the one that it began with, as long as it stays red."""
+    return _cause(row) if row is not None and _is_red(row) else one.cause or one.name
+
+
+def _cause(row: HealthCheck) -> str:
+    return row.cause or row.name
 
 
 def _is_red(row: HealthCheck | None) -> bool:
     return row is not None and row.status == CheckStatus.RED
 
 
-def _write(found: list[Check], before: dict[str, HealthCheck], now: datetime) -> None:
+def _write(found: list[Check], before: Mapping[str, HealthCheck], now: datetime) -> None:
     """Insert and update only the rows that say something new."""
     rows = []
     for one in found:
@@ -113,26 +167,31 @@ def _write(found: list[Check], before: dict[str, HealthCheck], now: datetime) ->
         if row is not None and (row.status, row.reason) == (status, one.reason):
             continue
         since = row.since if row is not None and row.status == status else now
-        rows.append(HealthCheck(name=one.name, status=status, reason=one.reason, since=since, updated=now))
+        cause = (row and row.cause) if one.ok else cause_of(one, row)
+        rows.append(
+            HealthCheck(
+                name=one.name, status=status, reason=one.reason, since=since, cause=cause, updated=now
+            )
+        )
     HealthCheck.objects.bulk_create(
         rows,
         update_conflicts=True,
         unique_fields=["name"],
-        update_fields=["status", "reason", "since", "updated"],
+        update_fields=["status", "reason", "since", "cause", "updated"],
     )
 
 
-def alert_of(one: Check, now: datetime) -> Alert:
-    """Return what is told of a check that changed."""
+def alert_of(one: Incident, now: datetime) -> Alert:
     return Alert(
         severity="info" if one.ok else "critical",
         category=CATEGORY,
         failure_type="health_check_recovered" if one.ok else "health_check_red",
         component_type="health_check",
-        component_ref=one.name,
-        summary=f"{one.name} is well again" if one.ok else f"{one.name} is red: {one.reason}",
-        correlation_id=f"health:{one.name}",
-        dedup_key=f"health:{one.name}:{'ok' if one.ok else 'red'}:{now.isoformat()}",
+        component_ref=next(iter(one.checks)),
+        summary=one.summary,
+        details={"cause": one.cause, "count": len(one.checks), "checks": list(one.checks)},
+        correlation_id=f"health:{one.cause}",
+        dedup_key=f"health:{one.cause}:{'ok' if one.ok else 'red'}:{now.isoformat()}",
     )
 
 

@@ -15,11 +15,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. `reason` is a sentence to act on; on an ok check a remark, or nothing."""
+    """One thing that was looked at. `reason` is a sentence to act on; on an ok check a remark, or nothing.
+
+    `cause` names what is behind a red one, as far as that can be told: red checks of one cause are one
+    alert. None: nothing but the check itself.
+    """
 
     name: str
     ok: bool
     reason: str | None = None
+    cause: str | None = None
 
 
 Work = Callable[[], list[Check]]

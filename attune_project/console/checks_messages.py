@@ -1,5 +1,7 @@
 """Do messages reach the code that understands them?"""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from django.db import connection
@@ -81,13 +83,22 @@ def probes() -> list[Check]:
         if key not in expected and probe.sent < late() and (route := pool_route(probe))
     }
     around = Around(
-        max((probe.created for probe in rows.values()), default=0.0), step_state.read(), live_pools()
-    )
+        max((probe.created for probe in rows.values()), default=0.0), step_state.read(), live_pools(),
+        broker_refuses=len(rows) > 1 and all(probe.error for probe in rows.values()),
+    )  # fmt: skip
     return [
-        Check(f"probe:{key}:{service}", reason is None, reason)
+        Check(f"probe:{key}:{service}", reason is None, reason, cause_of(key, service, row, around))
         for (key, service), route in {**expected, **strangers}.items()
-        for reason in [trouble(route, service, rows.get((key, service)), around)]
+        for row in [rows.get((key, service))]
+        for reason in [trouble(route, service, row, around)]
     ]
+
+
+def cause_of(routing_key: str, service: str, probe: Probe | None, around: Around) -> str:
+    """Return what is behind a red probe: its sender, the broker if that takes no probe at all, or its way."""
+    if probe is None or probe.sent > late():
+        return f"service:{service}"
+    return "broker" if around.broker_refuses else f"message:{routing_key}"
 
 
 @dataclass(frozen=True)
@@ -97,6 +108,7 @@ class Around:
     uptime: float
     states: dict[str, StepState]
     live: dict[str | None, Pool]
+    broker_refuses: bool = False
 
 
 def trouble(route: Route, service: str, probe: Probe | None, around: Around) -> str | None:

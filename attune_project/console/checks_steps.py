@@ -23,13 +23,25 @@ def polls() -> list[Check]:
     states, uptime = step_state.read(), step_state.uptime()
     found = []
     for step in steps.every():
-        reason = _poll_trouble(step, states.get(step.name, SILENT), uptime)
-        found.append(Check(f"poll:{step.name}", reason is None, reason))
+        state = states.get(step.name, SILENT)
+        reason = _poll_trouble(step, state, uptime)
+        found.append(Check(f"poll:{step.name}", reason is None, reason, _cause(step, state)))
     return found
 
 
+def _cause(step: OwedStep, state: StepState) -> str | None:
+    """Return what is behind a poll's trouble: the way of its message, or a service that is silent."""
+    if not _repairs(state):
+        return f"service:{step.service}"
+    return f"message:{step.message.routing_key}" if step.message else None
+
+
+def _repairs(state: StepState) -> bool:
+    return state.repaired is not None and state.repaired < REPAIR_SECONDS
+
+
 def _poll_trouble(step: OwedStep, state: StepState, uptime: float) -> str | None:
-    if state.repaired is not None and state.repaired < REPAIR_SECONDS:
+    if _repairs(state):
         rung = f"messages of type {step.message.name}" if step.message else "their messages"
         return (
             f"Rows were found without their message {state.repaired:.0f} s ago: the poll of the"

@@ -99,6 +99,68 @@ def test_a_check_that_no_longer_exists_is_forgotten():
     assert alerts()[-1] == ("info", "canary is well again")
 
 
+def late_probe(service, ok=False, cause="message:event.created"):
+    return Check(f"probe:event.created:{service}", ok, None if ok else "Unanswered.", cause)
+
+
+def test_what_turns_red_of_one_cause_is_one_alert():
+    assert tell([late_probe("beat"), late_probe("web"), RED]) == 2
+
+    assert alerts() == [
+        ("critical", "probe:event.created:beat is red: Unanswered. (of one cause, message:event.created:"
+         " probe:event.created:web)"),
+        ("critical", "canary is red: It died."),
+    ]  # fmt: skip
+    event = Event.objects.filter(trigger_ref="core.alert").earliest("id")
+    assert event.payload["correlation_id"] == "health:message:event.created"
+    assert event.payload["details"] == {
+        "cause": "message:event.created", "count": 2,
+        "checks": ["probe:event.created:beat", "probe:event.created:web"],
+    }  # fmt: skip
+
+
+def test_what_joins_a_cause_later_is_counted_and_not_told():
+    tell([late_probe("beat"), late_probe("web", ok=True)])
+
+    assert tell([late_probe("beat"), late_probe("web")]) == 0
+    assert HealthCheck.objects.filter(status="red", cause="message:event.created").count() == 2
+
+
+def test_a_cause_is_over_with_its_last_check_and_says_how_many_there_were():
+    tell([late_probe("beat"), late_probe("web", ok=True)])
+    tell([late_probe("beat"), late_probe("web")])
+
+    assert tell([late_probe("beat", ok=True), late_probe("web")]) == 0
+    assert tell([late_probe("beat", ok=True), late_probe("web", ok=True)]) == 1
+    assert alerts()[1:] == [
+        ("info", "probe:event.created:beat is well again (of one cause, message:event.created:"
+         " probe:event.created:web)"),
+    ]  # fmt: skip
+    assert set(HealthCheck.objects.values_list("cause", flat=True)) == {None}
+
+
+def test_a_check_that_comes_and_goes_while_its_cause_lasts_is_told_once():
+    for ok in (False, True, False, True):
+        tell([late_probe("beat"), late_probe("web", ok=ok)])
+
+    assert len(alerts()) == 1
+
+
+def test_a_check_keeps_the_cause_that_it_began_with():
+    tell([late_probe("beat")])
+    tell([late_probe("beat", cause="broker"), late_probe("web", cause="broker")])
+
+    assert [row.cause for row in HealthCheck.objects.order_by("name")] == ["message:event.created", "broker"]
+    tell([late_probe("beat", ok=True), late_probe("web", cause="broker")])
+    assert [severity for severity, _ in alerts()] == ["critical", "critical", "info"]
+
+
+def test_a_long_list_of_checks_is_cut(monkeypatch):
+    tell([late_probe(f"s{number:02}") for number in range(25)])
+
+    assert alerts()[0][1].endswith(", probe:event.created:s20 and 4 more)")
+
+
 def test_red_checks_are_what_the_admin_shows(django_assert_num_queries):
     tell([RED, Check("timers", True)])
     Step.objects.create(name="alerts", polled_at=HealthCheck.objects.first().since)

@@ -80,6 +80,29 @@ def test_a_service_that_no_longer_sends(probes, ago):
     }
 
 
+def causes():
+    return {one.name: one.cause for one in checks_messages.probes() if not one.ok}
+
+
+def test_an_unanswered_probe_accuses_the_way_of_its_message(probes, ago):
+    spoil(answered_at=ago(26))
+
+    assert causes() == {"probe:enforcement.created:sensor": "message:enforcement.created"}
+
+
+def test_a_probe_that_is_not_sent_accuses_its_service(probes, ago):
+    MessageProbe.objects.filter(service="sensor").update(sent_at=ago(26))
+
+    assert set(causes().values()) == {"service:sensor"}
+    assert len(causes()) > 1
+
+
+def test_a_broker_that_takes_no_probe_is_one_cause(probes, ago):
+    MessageProbe.objects.update(answered_at=ago(26), error="connection refused")
+
+    assert set(causes().values()) == {"broker"}
+
+
 def test_a_missing_probe(probes):
     MessageProbe.objects.filter(routing_key=KEY[0]).delete()
 

@@ -68,6 +68,15 @@ def test_a_service_that_does_not_poll(polled, ago, seconds, count):
     assert all("No sensor service has polled the step match" in reason for reason in reasons.values())
 
 
+def test_a_poll_accuses_its_service_or_the_way_of_its_message(polled, ago):
+    Step.objects.filter(name="match").update(repaired_at=ago(1))
+    Step.objects.filter(name="enforce").update(polled_at=ago(300))
+
+    causes = {one.name: one.cause for one in checks_steps.polls() if not one.ok}
+
+    assert causes == {"poll:match": "message:event.created", "poll:enforce": "service:executor"}
+
+
 def test_a_step_that_was_never_polled(polled):
     Step.objects.filter(name="match").delete()
 

@@ -15,6 +15,7 @@ class HealthCheck(Row):
     status = models.TextField(choices=CheckStatus, default=CheckStatus.OK)
     reason = models.TextField(null=True)
     since = models.DateTimeField()
+    cause = models.TextField(null=True)  # what made it red; kept until no check of that cause is red
 
     class Meta(Row.Meta):
         db_table = "health_check"
