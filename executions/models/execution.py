@@ -173,7 +173,7 @@ class Execution(Row):
             ),
             # lists, newest first
             models.Index(fields=["-created", "-id"], name="execution_created_idx"),
-            # of an action, of a pack's actions (LIKE 'core.%'), of a rule
+            # of an action, of a pack's actions (LIKE 'core.%'), of a rule, of a trigger
             models.Index(
                 fields=["action_ref", "-created", "-id"],
                 opclasses=["text_pattern_ops", "timestamptz_ops", "int8_ops"],
@@ -183,6 +183,11 @@ class Execution(Row):
                 fields=["rule_ref", "-created", "-id"],
                 condition=Q(rule_ref__isnull=False),
                 name="execution_rule_ref_idx",
+            ),
+            models.Index(
+                fields=["trigger_ref", "-created", "-id"],
+                condition=Q(trigger_ref__isnull=False),
+                name="execution_trigger_ref_idx",
             ),
             # of an end that is rare: the others are found among the newest, or by the indexes above
             models.Index(

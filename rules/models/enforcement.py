@@ -61,6 +61,7 @@ class Enforcement(Row):
             # lists, newest first
             models.Index(fields=["-created", "-id"], name="enforcement_created_idx"),
             models.Index(fields=["rule_ref", "-created", "-id"], name="enforcement_rule_ref_idx"),
+            models.Index(fields=["trigger_ref", "-created", "-id"], name="enforcement_trigger_ref_idx"),
             models.Index(
                 fields=["-created", "-id"],
                 condition=models.Q(status="disabled"),
