@@ -4,7 +4,6 @@ from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.errors import Incorrect
-from benchmarks.meters import CpuMeter
 from benchmarks.stage import Stage
 from tests.integration.spine import until
 
@@ -75,7 +74,7 @@ def _match(stage: Stage, ref: str, events: int, matching: int) -> dict[str, floa
     after = stage.last()
     with stage.held():
         stage.rows.all(STORE, ref, events)
-        meter: CpuMeter = stage.meter()
+        meter = stage.meter()
     if not until(
         lambda: not stage.rows.one("SELECT EXISTS (SELECT FROM event WHERE status = 'new')"), 300, step=0.05
     ):

@@ -73,14 +73,16 @@ def ask(stage: Stage, token: str, count: int, requests: int) -> dict[str, Any]:
         "filtered": lambda: f"/api/v1/executions?per_page={PAGE}&status=failed",
         "trace": lambda: f"/api/v1/trace/execution/{some.randint(1, count)}",
     }
-    found = {}
+    found: dict[str, Any] = {}
     for name, path in kinds.items():
         load(stage.spine.port, lambda path=path: request("GET", path(), token=token), count=5)  # type: ignore[misc]
+        meter = stage.meter()
         answers = load(
             stage.spine.port, lambda path=path: request("GET", path(), token=token), count=requests
         )  # type: ignore[misc]
         check(name, answers.statuses, answers.last, count)
-        found[name] = answers.percentiles()
+        cpu = {f"{who}_cpu_ms": round(ms, 2) for who, ms in meter.ms(requests).items()}
+        found[name] = {**answers.percentiles(), **cpu}
     return found
 
 
