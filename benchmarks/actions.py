@@ -107,7 +107,7 @@ def in_runner(pack: Path, folder: Path) -> float:
     once()
     pid = zygote(host.sandbox.pid_namespace).pid
     assert pid is not None
-    return per_run(once, lambda: own() + used(pid))
+    return per_run(once, lambda: own() + of_tree(pid))
 
 
 def per_run(once: Callable[[], Any], clock: Callable[[], float], runs: int = 200) -> float:
@@ -158,8 +158,12 @@ def own() -> float:
 
 
 def of_all(spine: Spine, workers: list[str]) -> float:
-    pids = [spine.processes[name].pid for name in workers]
-    return sum(used(pid) + sum(map(used, tree.children(pid))) for pid in pids)
+    return sum(of_tree(spine.processes[name].pid) for name in workers)
+
+
+def of_tree(pid: int) -> float:
+    """Return the same as `used` of a process with everybody below it, none of whom may end meanwhile."""
+    return sum(map(used, tree.descendants([pid])))
 
 
 def used(pid: int) -> float:

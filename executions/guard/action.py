@@ -10,7 +10,7 @@ import errno
 import os
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,7 +19,7 @@ from executions.guard import linux
 _CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
-def start(spec: dict[str, Any], streams: tuple[int, ...]) -> int:
+def start(spec: dict[str, Any], streams: Sequence[int]) -> int:
     """Execute `spec` with these for stdin, stdout and stderr; return its pid. Raises OSError."""
     os.umask(0o077)
     with _limited(spec["limits"]), _killed_first(), _as_user(spec["user"]):
@@ -31,7 +31,7 @@ def start(spec: dict[str, Any], streams: tuple[int, ...]) -> int:
     return pid
 
 
-def _spawn(argv: list[str], env: dict[str, str], streams: tuple[int, ...]) -> int:
+def _spawn(argv: list[str], env: dict[str, str], streams: Sequence[int]) -> int:
     """Spawn a program; one without a slash is looked for on the PATH of `env`."""
     folders = [""] if "/" in argv[0] else env.get("PATH", os.defpath).split(os.pathsep)
     problem = OSError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])

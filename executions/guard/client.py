@@ -6,14 +6,14 @@ import atexit
 import errno
 import math
 import os
-import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -26,8 +26,10 @@ from executions.guard.guard import now
 PATIENCE = 30.0  # s for a zygote to start a guard: more means that it hangs
 TRIES = 3
 ENDS = 2.0  # s for a zygote whose socket was closed
+RESTING = 64  # guards at most that wait for another run
 ROOT = Path(__file__).resolve().parents[2]
-GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)  # how a dead zygote's socket answers
+GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EBADF)  # how a dead process's socket answers
+_TIMEOUT = struct.pack("@ll", int(PATIENCE), 0)
 _PROGRAM = (
     "import sys; sys.path.append(sys.argv[3]); from executions.guard.zygote import main; "
     "main(int(sys.argv[1]), sys.argv[2] == 'namespaces')"
@@ -43,20 +45,59 @@ class Exit:
     why: str
 
 
-class Guarded:
-    """One run. `exit` is known when its first process has ended; `over` when nobody is left."""
+class Line:
+    """The line to a guard, which serves runs of one `kind`, one after the other."""
 
-    def __init__(self, control: socket.socket, zygote: subprocess.Popen[bytes]) -> None:
-        self._control = control
-        self._zygote = zygote
-        self._namespaced = False
+    def __init__(
+        self, control: socket.socket, zygote: subprocess.Popen[bytes], kind: Hashable = None
+    ) -> None:
+        # With a timeout of Python's own, it would wait in spite of MSG_DONTWAIT.
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            control.setsockopt(socket.SOL_SOCKET, option, _TIMEOUT)
+        self.control = control
+        self.zygote = zygote
+        self.kind = kind
+        self.pidfd: int | None = None
+        self.namespaced = False
+
+    def close(self) -> None:
+        """Hang up: the guard ends, and with it whoever is left of its run."""
+        self.control.close()
+        if self.pidfd is not None:
+            os.close(self.pidfd)
+            self.pidfd = None
+
+    def receive(self, *, wait: bool) -> tuple[bytes, list[int]]:
+        """Return what the guard has said, with a handle; b"" at its end."""
+        while True:
+            try:
+                return wire.receive(self.control, wait=wait, files=1)
+            except ConnectionResetError:  # it ended with a permit unread; what it had said comes now
+                continue
+
+    def signal(self, signum: int) -> None:
+        if self.pidfd is not None:
+            with suppress(OSError):
+                signal.pidfd_send_signal(self.pidfd, signum)
+
+
+class Guarded:
+    """One run. `exit` is known when its first process has ended; `over` when nobody is left.
+
+    `rest` is given the line when the run is closed, if its guard is ready for another one.
+    """
+
+    def __init__(self, line: Line, rest: Callable[[Line], object]) -> None:
+        self._line = line
+        self._rest = rest
         self._lock = threading.Lock()  # a renewal may come while the run's own thread closes
-        self._pidfd: int | None = None
+        self._closed = False
+        self._ready = False  # its guard, for another run
         self.exit: Exit | None = None
         self.over = False
 
     def fileno(self) -> int:
-        return self._control.fileno()
+        return self._line.control.fileno()
 
     def permit(self, until: float) -> None:
         """Let it run until then, by `time.monotonic()`. Safe from any thread, never blocks."""
@@ -66,7 +107,7 @@ class Guarded:
     @property
     def certain(self) -> bool:
         """Whether the end of a killed guard proves that nobody is left: somebody must have buried them."""
-        return self._namespaced or self._zygote.poll() is None
+        return self._line.namespaced or self._line.zygote.poll() is None
 
     def stop(self, grace: float) -> None:
         """Ask everybody to end, and kill who is left after `grace` seconds."""
@@ -78,76 +119,90 @@ class Guarded:
         self._send(wire.KILL)
         self._signal_guard(signal.SIGKILL)
 
-    def hear(self, *, once: bool = False) -> None:
+    def hear(self) -> None:
         """Take in what has come, without waiting. Raises OSError if the action could not be started."""
         while not self.over:
             try:
-                message, handles = wire.receive(self._control, wait=False, files=1)
+                message, handles = self._line.receive(wait=False)
             except (BlockingIOError, InterruptedError):
                 return
-            except ConnectionResetError:  # it ended with a permit unread; what it had said comes now
-                continue
             except OSError:
                 message, handles = b"", []
             self._take(message, handles)
-            if once:
-                return
 
     def close(self) -> None:
-        """Let go; if it is not over, its guard kills everybody."""
+        """Let go; if it is not over, its guard kills everybody. A second time changes nothing."""
         with self._lock:
-            self._control.close()
-            if self._pidfd is not None:
-                os.close(self._pidfd)
-                self._pidfd = None
+            if self._closed:
+                return
+            self._closed = True
+        if self._ready:
+            self._rest(self._line)
+        else:
+            self._line.close()
 
-    def begin(self) -> bool:
-        """Wait for the guard; False: nothing was started, and nothing ever will be. Raises OSError."""
-        poll = select.poll()
-        poll.register(self._control, select.POLLIN)
-        if not poll.poll(PATIENCE * 1000):
-            raise TimeoutError(errno.ETIMEDOUT, f"No guard has started for {PATIENCE:g} s")
-        self.hear(once=True)
+    def begin(self, spec: dict[str, Any], files: Sequence[int]) -> bool:
+        """Have the guard run `spec`; False: nothing was started, and nothing ever will be. Raises OSError."""
+        self._line.signal(signal.SIGCONT)
+        try:
+            self._specify(spec, files)
+            answer = self._line.receive(wait=True)
+        except BlockingIOError:
+            self._line.signal(signal.SIGKILL)
+            raise TimeoutError(errno.ETIMEDOUT, f"No guard has started for {PATIENCE:g} s") from None
+        except OSError as problem:
+            if problem.errno not in GONE:
+                raise
+            return False
+        self._take(*answer)
         return not self.over
+
+    def _specify(self, spec: dict[str, Any], files: Sequence[int]) -> None:
+        for piece in wire.specification(spec):
+            wire.send_files(self._line.control, piece, files)
+            files = ()
 
     def _take(self, message: bytes, handles: list[int]) -> None:
         match message[:1]:
             case wire.READY:
-                self._pidfd = handles[0] if handles else None
-                self._namespaced = message == wire.READY_AS_INIT
+                self._line.namespaced = message == wire.READY_AS_INIT
+                if handles:
+                    self._line.pidfd = handles[0]
             case wire.FAILED:
                 raise wire.failed_in(message)
             case wire.EXITED:
-                self.exit = Exit(*wire.end_in(message))
+                code, cpu, why, over = wire.end_in(message)
+                self.exit = Exit(code, cpu, why)
+                self.over = self._ready = over
+            case wire.OVER:
+                self.over = self._ready = True
             case _:
                 self.over = True
 
     def _send(self, message: bytes) -> None:
         """Send without waiting: a guard that is too slow to listen is ended by other means."""
         with self._lock, suppress(OSError):
-            self._control.send(message, socket.MSG_DONTWAIT)
+            if not self._closed:
+                self._line.control.send(message, socket.MSG_DONTWAIT)
 
     def _signal_guard(self, signum: int) -> None:
-        with self._lock, suppress(OSError):
-            if self._pidfd is not None:
-                signal.pidfd_send_signal(self._pidfd, signum)
-
-    def specify(self, spec: dict[str, Any]) -> None:
-        """Send what to run. Waits as long as the guard takes to read it."""
-        self._control.settimeout(PATIENCE)
-        for piece in wire.specification(spec):
-            self._control.send(piece)
-        self._control.settimeout(None)  # with one, Python would wait in spite of MSG_DONTWAIT
+        with self._lock:
+            if not self._closed:
+                self._line.signal(signum)
 
 
 class Zygote:
-    """A process from which guards are forked; another one is started when it is gone."""
+    """A process from which guards are forked; another one is started when it is gone.
+
+    A guard that is ready for another run rests until there is one of its kind, or until it has had enough.
+    """
 
     def __init__(self, *, namespaces: bool) -> None:
         self._namespaces = namespaces
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        self._resting: list[Line] = []  # the one that has rested longest first
 
     @property
     def pid(self) -> int | None:
@@ -160,26 +215,51 @@ class Zygote:
         is left.
         """
         spec |= {"until": None if until == math.inf else now() + until - time.monotonic()}
+        kind = _kind(spec)
+        while (line := self._rested(kind)) is not None:
+            if guarded := self._begun(line, spec, files):
+                return guarded
         for _try in range(TRIES):
             process, zygote = self._running()
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            guarded = Guarded(ours, process)
             try:
-                with theirs:
-                    wire.send_files(zygote, b"+", [theirs.fileno(), *files])
-                guarded.specify(spec)
-                if guarded.begin():
+                if guarded := self._begun(_fork(process, zygote, kind), spec, files):
                     return guarded
-            except OSError as problem:
-                guarded.close()
-                if isinstance(problem, TimeoutError):
-                    self._replace(zygote)
-                if problem.errno not in GONE:
-                    raise
+            except TimeoutError:
+                self._replace(zygote)
+                raise
             # It has died; nothing that it had not taken can come to life.
-            guarded.close()
             self._replace(zygote)
         raise OSError(errno.EIO, "The process that starts actions dies each time it is started")
+
+    def _begun(self, line: Line, spec: dict[str, Any], files: Sequence[int]) -> Guarded | None:
+        guarded = Guarded(line, self._rest)
+        begun = False
+        try:
+            begun = guarded.begin(spec, files)
+        finally:
+            if not begun:
+                guarded.close()
+        return guarded if begun else None
+
+    def _rested(self, kind: Hashable) -> Line | None:
+        """Return the line to a guard of that kind, the last that came to rest."""
+        with self._lock:
+            if self._process is not None and self._process.poll() is not None:
+                self._end()  # its guards have nobody who would bury their heirs
+            for place in reversed(range(len(self._resting))):
+                if self._resting[place].kind == kind:
+                    return self._resting.pop(place)
+        return None
+
+    def _rest(self, line: Line) -> None:
+        with self._lock:
+            if line.zygote is self._process:
+                self._resting.append(line)
+                line = self._resting[0]
+                if len(self._resting) <= RESTING:
+                    return
+                del self._resting[0]
+        line.close()
 
     def close(self) -> None:
         """Let the zygote end: at once, or with the last run that it started."""
@@ -216,6 +296,8 @@ class Zygote:
         return process, ours
 
     def _end(self) -> None:
+        while self._resting:
+            self._resting.pop().close()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -226,6 +308,25 @@ class Zygote:
                 self._process.kill()  # its guards go on: they need it for nothing but their burial
                 self._process.wait()
             self._process = None
+
+
+def _kind(spec: dict[str, Any]) -> Hashable:
+    """Return what runs of one guard must have in common: what it sets once, or may not be able to undo."""
+    return tuple(spec["limits"]), spec["pids"], spec["user"] is None
+
+
+def _fork(process: subprocess.Popen[bytes], zygote: socket.socket, kind: Hashable) -> Line:
+    """Ask a zygote for a guard. Of a dead one the line tells: nobody is at its other end. Raises OSError."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    line = Line(ours, process, kind)
+    with theirs:
+        try:
+            wire.send_files(zygote, b"+", [theirs.fileno()])
+        except OSError as problem:
+            if problem.errno not in GONE:
+                line.close()
+                raise
+    return line
 
 
 @cache

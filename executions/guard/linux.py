@@ -67,6 +67,22 @@ def limit_pids(most: int) -> None:
             os.close(file)
 
 
+def restart_pids() -> bool:
+    """Have the next process of this PID namespace, which has its own /proc, get the first pid after init's;
+    return whether that is allowed.
+
+    Once they have come round, the kernel gives out none below 300 any more: fewer than `limit_pids` said.
+    """
+    with suppress(OSError):
+        file = os.open("/proc/sys/kernel/ns_last_pid", os.O_WRONLY)
+        try:
+            os.write(file, b"1")
+            return True
+        finally:
+            os.close(file)
+    return False
+
+
 def own_pid_namespace() -> int | None:
     """Return a handle of this process's PID namespace, or None if it may not make others.
 

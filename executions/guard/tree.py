@@ -8,6 +8,8 @@ from contextlib import suppress
 from functools import cache
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
+from executions.guard import linux
+
 ROUNDS = 20  # of looking for whom a fork made while others were stopped
 
 
@@ -45,6 +47,21 @@ def strike(spared: Collection[int] = ()) -> None:
         _signal(new, SIGSTOP)
         stopped |= new
     _signal(stopped, SIGKILL)
+
+
+def is_empty() -> bool:
+    """Tell whether this process, which has no child, has nobody else to kill either; let the pids of its
+    namespace start anew.
+
+    Who came into the namespace by another way than by birth is killed, and goes with its init.
+    """
+    if os.getpid() != 1:
+        return True
+    try:
+        os.kill(-1, SIGKILL)
+    except ProcessLookupError:
+        return linux.restart_pids()
+    return False
 
 
 def descendants(roots: Iterable[int]) -> list[int]:

@@ -1,7 +1,8 @@
 """What worker and guard say to each other: one datagram of a SOCK_SEQPACKET pair is one message.
 
-Worker: SPEC pieces, then PERMIT, STOP and KILL in any order. Guard: READY with a pidfd of itself, then
-FAILED or EXITED, once. The end of the socket means that nobody of the run is left.
+Worker: SPEC pieces, the first with the files of the run, then PERMIT, STOP and KILL in any order. Guard:
+READY, the first time with a pidfd of itself, then FAILED or EXITED, once. The end of the socket means that
+nobody of the run is left; so does OVER, or EXITED with that flag: then the guard is ready for another SPEC.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 MORE, SPEC = b"+", b"."  # a piece of the specification; its last one
 PERMIT, STOP, KILL = b"P", b"S", b"K"  # until (CLOCK_BOOTTIME, s); grace (s)
-READY, FAILED, EXITED = b"R", b"F", b"X"
+READY, FAILED, EXITED, OVER = b"R", b"F", b"X", b"O"
 READY_AS_INIT = READY + b"1"  # of a PID namespace: the kernel kills everybody when this guard is gone
 
 # What ended it: itself, its worker, the wall-clock limit, the end of its permit, or of its worker.
@@ -26,7 +27,7 @@ LARGEST = PIECE + 1
 _NUMBER = struct.Struct("<d")
 _FILE = struct.Struct("@i")
 _FORMAT = 4  # of marshal, which says it all in C: half of what a guard's start costs is what it touches
-_END = struct.Struct("<idB")
+_END = struct.Struct("<idB?")
 
 # Plain numbers: to combine the constants' enums at each call costs more than the call.
 _WAIT = int(socket.MSG_CMSG_CLOEXEC)
@@ -49,14 +50,17 @@ def number_in(message: bytes) -> float:
     return float(_NUMBER.unpack(message[1:])[0])
 
 
-def end(code: int, cpu: float, why: str) -> bytes:
-    """Return how an action's first process ended: `code` is negative after a signal. `cpu` in s."""
-    return EXITED + _END.pack(code, cpu, WHYS.index(why))
+def end(code: int, cpu: float, why: str, *, over: bool = False) -> bytes:
+    """Return how an action's first process ended: `code` is negative after a signal. `cpu` in s.
+
+    `over`: nobody else is left either, and the guard goes on.
+    """
+    return EXITED + _END.pack(code, cpu, WHYS.index(why), over)
 
 
-def end_in(message: bytes) -> tuple[int, float, str]:
-    code, cpu, why = _END.unpack(message[1:])
-    return code, cpu, WHYS[why]
+def end_in(message: bytes) -> tuple[int, float, str, bool]:
+    code, cpu, why, over = _END.unpack(message[1:])
+    return code, cpu, WHYS[why], over
 
 
 def failed(problem: OSError) -> bytes:

@@ -1,4 +1,4 @@
-"""The zygote: forks a guard for each run that its worker asks for, and buries them."""
+"""The zygote: forks the guards that its worker asks for, and buries them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from executions.guard.guard import guard
 # Of the zygote and its guards: they are told by their sockets what to do.
 IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
            signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGALRM, signal.SIGPIPE)  # fmt: skip
-FILES = 16  # descriptors of a request at most: control, stdin, stdout, stderr, and those only to be held
 NAP_MS = 10  # between looks at heirs that are being killed
 
 
@@ -71,18 +70,18 @@ class _Zygote:
     def _hear(self) -> None:
         assert self._worker is not None
         try:
-            message, files = wire.receive(self._worker, files=FILES)
+            message, files = wire.receive(self._worker, files=1)
         except OSError:
             message, files = b"", []
         if message:
-            self._fork(files)
+            self._fork(files[0])
         else:
             self._poll.unregister(self._worker)
             self._worker.close()
             self._worker = None
 
-    def _fork(self, files: list[int]) -> None:
-        control = socket.socket(fileno=files[0])
+    def _fork(self, file: int) -> None:
+        control = socket.socket(fileno=file)
         try:
             pid = self._forked()
         except OSError as problem:
@@ -92,10 +91,8 @@ class _Zygote:
         else:
             if pid == 0:
                 self._let_go()
-                guard(control, tuple(files[1:4]))
+                guard(control)
             self._guards[pid] = control
-        for file in files[1:]:
-            os.close(file)
 
     def _forked(self) -> int:
         if self._own_pids is None:

@@ -263,6 +263,83 @@ def test_many_runs_at_once_keep_apart(bash: Bash):
     assert said == {number: b"%d\n" % number for number in range(12)}
 
 
+SERVED_BY = "echo $PPID; readlink /proc/self/ns/pid"
+
+
+def test_one_guard_serves_one_run_after_the_other(bash: Bash):
+    assert bash(SERVED_BY).stdout == bash(SERVED_BY).stdout
+
+
+def test_runs_under_other_limits_have_another_guard(bash: Bash, namespaces: bool):
+    confined = Confined(limits=Limits(files=64), pid_namespace=namespaces)
+
+    bash("true")
+
+    assert bash("ulimit -Hn", confined=confined).stdout.raw == b"64\n"
+    assert int(bash("ulimit -Hn").stdout.raw) > 64
+
+
+def test_a_guard_that_dies_while_it_rests_is_not_missed(bash: Bash, namespaces: bool):
+    bash("true")
+    for pid in guards(namespaces):
+        os.kill(pid, signal.SIGKILL)
+
+    assert bash("echo fine").stdout.raw == b"fine\n"
+
+
+def test_a_guard_that_was_frozen_while_it_rested_is_woken(bash: Bash, namespaces: bool):
+    bash("true")
+    for pid in guards(namespaces):
+        os.kill(pid, signal.SIGSTOP)
+
+    assert bash("echo fine").stdout.raw == b"fine\n"
+
+
+@pytest.mark.parametrize(
+    ("change", "look"),
+    [
+        ("renice -n 5 -p $PPID", "nice"),
+        ("prlimit --nofile=99:99 --pid $PPID", "ulimit -n"),
+        ("taskset -pc 0 $PPID", "taskset -p $$ | tail -c 4"),
+        ("chrt --batch -p 0 $PPID", "chrt -p $$ | head -n 1 | tail -c 12"),
+    ],
+    ids=["priority", "limit", "processors", "scheduling"],
+)
+def test_what_a_run_does_to_its_guard_the_next_one_does_not_find(bash: Bash, change: str, look: str):
+    before = bash(look).stdout.raw
+
+    changed = bash(change)
+
+    assert changed.exit_code == 0
+    assert bash(look).stdout.raw == before
+
+
+@IN_A_NAMESPACE
+def test_what_a_run_mounts_the_next_one_does_not_find(bash: Bash):
+    mounts = "cat /proc/self/mounts"
+    before = bash(mounts).stdout.raw
+
+    bash("mount -t tmpfs none /proc/sys")
+
+    assert bash(mounts).stdout.raw == before
+
+
+@IN_A_NAMESPACE
+def test_each_run_counts_its_pids_from_the_first(bash: Bash):
+    count = "for n in 1 2 3; do /bin/true; done; echo $$"
+
+    assert bash(count).stdout.raw == bash(count).stdout.raw == b"2\n"
+
+
+def test_cpu_time_is_that_of_the_run_alone(namespaces: bool, tmp_path: Path):
+    """Far apart: the first takes a second, by its own clock, the next one next to nothing."""
+    busy = "import time\nwhile time.process_time() < 1: pass"
+
+    spent = [cpu_of(["python3", "-c", busy], namespaces, tmp_path), cpu_of(["true"], namespaces, tmp_path)]
+
+    assert spent[1] < 1 <= spent[0]
+
+
 def test_more_environment_than_a_datagram_holds_arrives(bash: Bash):
     ended = bash('echo "${#BIG}"', env={**PATH, "BIG": "x" * 100_000, "MORE": "y" * 100_000})
 
@@ -291,3 +368,13 @@ def keep_frozen(namespaces: bool, lair: Path, stop: threading.Event) -> None:
     while not stop.wait(0.005):
         for pid in guards(namespaces):
             os.kill(pid, signal.SIGSTOP)
+
+
+def cpu_of(argv: list[str], namespaces: bool, cwd: Path) -> float:
+    spec = Confined().specification(argv, PATH, cwd) | {"limit": None, "grace": 0}
+    with open(os.devnull, "r+b") as null:
+        guarded = zygote(namespaces).guard(spec, [null.fileno()] * 3)
+    wait_for(lambda: (guarded.hear(), guarded.over)[1])
+    guarded.close()
+    assert guarded.exit is not None
+    return guarded.exit.cpu

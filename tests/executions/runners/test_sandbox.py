@@ -106,6 +106,15 @@ def test_it_sees_no_process_but_its_own(caged: Caged):
 
 
 @both
+def test_it_sees_no_shared_memory_of_a_run_before(caged: Caged):
+    caged("ipcmk --shmem 4096")
+
+    outcome = caged("ipcs --shmems | grep -c ^0x")
+
+    assert outcome.result["stdout"] == "0\n"
+
+
+@both
 def test_it_can_not_raise_its_limits(caged: Caged):
     outcome = caged("ulimit -n 4096 2>/dev/null || true; ulimit -n", limits={"files": 128, "processes": 50})
 
