@@ -72,7 +72,10 @@ def check_document(value: Any, *, max_depth: int = MAX_DEPTH) -> None:
             elif kind is list:
                 nested = True
                 below += item
-            elif _problem(item):
+            elif kind is str:
+                if ("\x00" in item or not item.isascii()) and _problem(item):
+                    _locate(value)
+            elif item is not None and kind is not bool and _problem(item):
                 _locate(value)
         depth += nested
         if depth > max_depth:

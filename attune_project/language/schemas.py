@@ -172,18 +172,26 @@ def errors(schema: Mapping[str, Any] | None, value: Any, *, templated_fits: bool
 
     With `templated_fits`, strings that hold `{{` fit everywhere: their value isn't known yet.
     """
-    if not schema:
-        return {}
-    validator = _compile(json.dumps(schema), templated_fits)
-    problems: Problems = {}
-    try:
-        for error in _some(validator.iter_errors(value)):
-            _note(problems, error)
-    except RecursionError:
-        problems[""] = ["the schema refers to itself too deeply for this value"]
-    except RegexRefused as refused:
-        problems[""] = [str(refused)]
-    return problems
+    return Fitting(schema, templated_fits=templated_fits).problems(value) if schema else {}
+
+
+class Fitting:
+    """A schema for many values."""
+
+    def __init__(self, schema: Mapping[str, Any], *, templated_fits: bool = False) -> None:
+        self._validator = _compile(json.dumps(schema), templated_fits)
+
+    def problems(self, value: Any) -> Problems:
+        """Return what in `value` doesn't fit, as `errors` does."""
+        problems: Problems = {}
+        try:
+            for error in _some(self._validator.iter_errors(value)):
+                _note(problems, error)
+        except RecursionError:
+            problems[""] = ["the schema refers to itself too deeply for this value"]
+        except RegexRefused as refused:
+            problems[""] = [str(refused)]
+        return problems
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,5 +1,6 @@
 """The door for other people's events: `POST /webhooks/{key}`, open to whoever knows the key."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,17 +14,18 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from attune_project.rest.access import OPEN
 from attune_project.rest.errors import BadRequest, PayloadTooLarge
 from attune_project.rest.parsers import document
 from attune_project.rest.trace import current_trace_id
 from attune_project.rest.views import View, answer
+from attune_project.statements import rows_of
 from sensors import webhook_config
 from sensors.api.events import LONGEST_KEY
 from sensors.api.refusals import as_http
-from sensors.models import Trigger
-from sensors.recording import EventRefused, NewEvent, record_event
+from sensors.recording import EventRefused, Known, KnownTrigger, NewEvent, record_event
 
 log = structlog.get_logger(__name__)
 SOURCE_REF = "webhook"
@@ -49,8 +51,8 @@ class WebhookView(View):
     def post(self, request: Request, key: str) -> Response:
         """Record what is sent. The checks stand in the contract's order; each that fails closes."""
         received_at = timezone.now()
-        trigger = trigger_of(key)
-        body = guarded_body(trigger, request._request)
+        trigger, config = webhook_of(key)
+        body = guarded_body(trigger.ref, config, request._request)
         payload, extras = unwrapped(document(body))
         event = NewEvent(
             trigger.ref,
@@ -61,35 +63,41 @@ class WebhookView(View):
             trace_id=current_trace_id(),
         )
         try:
-            recorded = record_event(event)
+            recorded = record_event(event, Known({trigger.ref: trigger}))
         except EventRefused as refused:
             raise as_refusal(refused) from None
         told = {
             "event_id": recorded.id,
             "trigger_ref": trigger.ref,
-            "received_at": received_at,
+            "received_at": received_at.strftime(api_settings.DATETIME_FORMAT),
             "message": "Webhook received successfully",
             **({"duplicate": True} if recorded.duplicate else {}),
         }
-        return answer(Received(told).data)
+        return answer(told)
 
 
-def trigger_of(key: str) -> Trigger:
-    """Return the trigger whose webhook and self are enabled; any other is as good as absent."""
-    enabled = Trigger.objects.filter(enabled=True, webhook_enabled=True)
-    trigger = None if "\x00" in key else enabled.filter(webhook_key=key).first()
-    if trigger is None:
+_WEBHOOK = """
+SELECT id, ref, enabled, out_schema, webhook_config FROM trigger
+WHERE webhook_key = %s::text AND enabled AND webhook_enabled
+"""
+
+
+def webhook_of(key: str) -> tuple[KnownTrigger, Any]:
+    """Return the trigger whose webhook and self are enabled, and the webhook's settings."""
+    rows = [] if "\x00" in key else rows_of(_WEBHOOK, [key])
+    if not rows:  # any other is as good as absent
         raise NotFound("Not found.")
-    return trigger
+    *trigger, config = rows[0]
+    return KnownTrigger(*trigger), json.loads(config)
 
 
-def guarded_body(trigger: Trigger, request: HttpRequest) -> bytes:
+def guarded_body(trigger_ref: str, config: Any, request: HttpRequest) -> bytes:
     """Return the raw body once every guard has let it pass."""
     try:
-        body = limited_body(request, webhook_config.size_limit(trigger.webhook_config))
-        webhook_config.refuse_unbuilt(trigger.webhook_config)
+        body = limited_body(request, webhook_config.size_limit(config))
+        webhook_config.refuse_unbuilt(config)
     except webhook_config.Closed as closed:
-        log.error("webhook refuses everything", trigger_ref=trigger.ref, reason=str(closed))
+        log.error("webhook refuses everything", trigger_ref=trigger_ref, reason=str(closed))
         raise PermissionDenied("This webhook is closed: one of its guards can't be applied.") from None
     return body
 

@@ -4,11 +4,14 @@ import uuid
 
 import pytest
 from django.db import OperationalError, connection
+from hypothesis import given
+from hypothesis import strategies as st
 
 from attune_project.messaging.topology import EVENT_CREATED
 from attune_project.packs.models import Pack
 from executions.models import Action
 from rules.models import Rule
+from sensors.api.events import EventBody, is_plain
 from sensors.models import Event, Trigger
 
 URL = "/api/v1/events"
@@ -326,3 +329,33 @@ def test_a_browser_gets_a_page(api, trigger, path):
 
     assert answer.status_code == 200
     assert "demo.alarm" in answer.content.decode()
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.just("demo.alarm")
+BODIES = st.dictionaries(
+    st.sampled_from(["trigger_ref", "payload", "config", "dedup_key", "trigger_type", "more"]),
+    SCALARS | st.lists(SCALARS, max_size=2) | st.dictionaries(st.text(max_size=2), SCALARS, max_size=2),
+)
+
+
+@given(BODIES | SCALARS)
+def test_a_plain_body_is_what_its_serializer_makes_of_it(body):
+    assert not is_plain(body) or EventBody().run_validation(body) == body
+
+
+@pytest.mark.parametrize("more", [{}, {"payload": None}, {"payload": [1], "config": {}, "dedup_key": "a:1"}])
+def test_ordinary_bodies_are_plain(more):
+    assert is_plain({"trigger_ref": "demo.alarm", **more})
+
+
+@pytest.mark.parametrize(
+    "more", [{"config": []}, {"dedup_key": ""}, {"dedup_key": 1}, {"trigger_ref": "x" * 256}, {"more": 1}]
+)
+def test_whatever_may_be_refused_is_left_to_the_serializer(more):
+    assert not is_plain({"trigger_ref": "demo.alarm", **more})
+
+
+def test_a_thousand_events_take_no_more_statements_than_one(api, trigger, django_assert_num_queries):
+    for number in (1, 1000):
+        with django_assert_num_queries(3):  # who asks, the trigger, the events
+            api.post(f"{URL}/bulk", {"events": [{"trigger_ref": "demo.alarm"}] * number}, format="json")

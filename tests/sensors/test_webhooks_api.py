@@ -71,6 +71,14 @@ def test_what_the_payload_is(stranger, hook, body, payload, config):
     assert (event.payload, event.config) == (payload, config)
 
 
+def test_a_webhook_takes_two_statements(stranger, hook, django_assert_num_queries):
+    """One reads the trigger, one stores the event."""
+    hook(out_schema={"level": {"type": "integer"}})
+
+    with django_assert_num_queries(2):
+        assert send(stranger, {"level": 3}).status_code == 200
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded"])
 def test_the_media_type_does_not_matter(stranger, hook, content_type):
     hook()
