@@ -134,7 +134,8 @@ class ExecutionAdmin(HistoryAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> Any:
         logs = [(name, f"/api/v1/executions/{object_id}/logs/{name}/stream") for name in Stream.values]
-        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "logs": logs})
+        context = {**(extra_context or {}), "logs": logs, "live_url": live_url(object_id)}
+        return super().change_view(request, object_id, form_url, context)
 
     def has_cancel_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return allowed(request.user, "executions", "cancel")
@@ -212,6 +213,13 @@ class ExecutionAdmin(HistoryAdmin):
     def _gone(self, request: HttpRequest, object_id: str) -> HttpResponseBase:
         gone: HttpResponseBase = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         return gone
+
+
+def live_url(object_id: str) -> str | None:
+    """Return where the changes of an execution are told; None for one that has ended."""
+    pk = int(object_id) if object_id.isascii() and object_id.isdigit() and len(object_id) < 19 else 0
+    changes = Execution.objects.filter(pk=pk, finished_at=None).exists()
+    return f"/api/v1/executions/stream?execution_id={pk}" if changes else None
 
 
 def shown_parameters(row: Execution) -> dict[str, Any]:
