@@ -107,6 +107,20 @@ class Ids(AnyOf):
 
 
 @extend_schema_field(MANY)
+class IdsOfNamed(Ids):
+    """Ids of rows that have a ref: it stands beside the id, and has the index (`rule_id`, `rule_ref`)."""
+
+    def filter(self, qs: QuerySet[Any], value: list[Any]) -> QuerySet[Any]:
+        rows = super().filter(qs, value)
+        name = str(self.field_name).removesuffix("_id")
+        named: Any = qs.model._meta.get_field(name).related_model
+        refs = list(named._default_manager.filter(pk__in=value).values_list("ref", flat=True))
+        if not refs or len(refs) < len(set(value)):
+            return rows  # one is gone: only the id itself is left to look for
+        return rows.filter(**({f"{name}_ref": refs[0]} if len(refs) == 1 else {f"{name}_ref__in": refs}))
+
+
+@extend_schema_field(MANY)
 class Choices(AnyOf):
     """Members of a closed vocabulary: `Choices("status", choices=Execution.Status.choices)`."""
 

@@ -15,6 +15,7 @@ from .query import LARGEST, flag, whole_number
 DEFAULT_SIZE = 50
 MAX_SIZE = 1000
 EXACT_TOTAL = 10_000  # beyond it a count would read the whole table: the planner's estimate does
+DEEP = 1000  # rows; past them the ids are read first, from an index, and then the rows of the page alone
 NEGATIVE = -LARGEST
 
 
@@ -73,7 +74,9 @@ class EnvelopePagination(BasePagination):
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         return [
-            _parameter("page", "integer", "From 1; one past the end is empty."),
+            _parameter(
+                "page", "integer", "From 1; one past the end is empty. To go far back, use created_before."
+            ),
             _parameter("per_page", "integer", "1 to 1000, 50 by default; page_size and limit are aliases."),
             _parameter("offset", "integer", "Instead of page."),
             _parameter("include_total", "boolean", "false leaves the totals null."),
@@ -112,12 +115,21 @@ def total_of(rows: QuerySet[Any] | Sequence[Any]) -> tuple[int, bool]:
 
 
 def planned_rows(queryset: QuerySet[Any]) -> int:
-    plan = json.loads(queryset.explain(format="json"))
-    return int(plan[0]["Plan"]["Plan Rows"])
+    return int(planned(queryset)["Plan Rows"])
+
+
+def planned(queryset: QuerySet[Any]) -> dict[str, Any]:
+    """Return the top of the planner's plan, with its `Plan Rows` and `Total Cost`."""
+    plan: dict[str, Any] = json.loads(queryset.explain(format="json"))[0]["Plan"]
+    return plan
 
 
 def rows_between(rows: QuerySet[Any] | Sequence[Any], start: int, count: int, total: int | None) -> list[Any]:
     """Read a slice; none past the known end or past what a 64-bit offset can say."""
     if start + count > LARGEST or (total is not None and start >= total):
         return []
-    return list(rows[start : start + count])
+    if not isinstance(rows, QuerySet) or start < DEEP:
+        return list(rows[start : start + count])
+    ids = list(rows.values_list("pk", flat=True)[start : start + count])
+    found = {row.pk: row for row in rows.filter(pk__in=ids).order_by()}
+    return [found[pk] for pk in ids if pk in found]

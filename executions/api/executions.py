@@ -1,8 +1,9 @@
 """Executions over HTTP: look at them, count them, cancel them, run them once more."""
 
+from contextlib import nullcontext
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -17,35 +18,14 @@ from attune_project.rest.serializers import Map, Text
 from attune_project.rest.views import Listed, RowViewSet, Shown, answer
 from executions import lifecycle
 from executions.api.filters import ExecutionFilters
-from executions.api.searching import Searched
+from executions.api.searching import PARAMETER, Searched, bounded
 from executions.api.shapes import ITEM_FIELDS, JOINED, JOINED_FIELDS, ExecutionDetail, ExecutionItem
+from executions.api.stats import Stats, stats_of
 from executions.models import Execution, Status
 from executions.rerunning import rerun
 
-COUNTED = {
-    "completed": (Status.COMPLETED,),
-    "failed": (Status.FAILED,),
-    "running": (Status.RUNNING, Status.CANCELING),
-    "pending": (Status.REQUESTED, Status.SCHEDULING, Status.SCHEDULED),
-    "cancelled": (Status.CANCELLED,),
-    "timeout": (Status.TIMEOUT,),
-    "abandoned": (Status.ABANDONED,),
-}
 LONGEST_REASON = 2000
 SECRETS = OpenApiParameter("include_secret_values", bool, description="Needs executions:decrypt.")
-
-
-class Stats(serializers.Serializer[Any]):
-    """How many executions there are; `running` counts those that are being stopped, too."""
-
-    total = serializers.IntegerField()
-    completed = serializers.IntegerField()
-    failed = serializers.IntegerField()
-    running = serializers.IntegerField()
-    pending = serializers.IntegerField()
-    cancelled = serializers.IntegerField()
-    timeout = serializers.IntegerField()
-    abandoned = serializers.IntegerField()
 
 
 class Reason(serializers.Serializer[Any]):
@@ -68,7 +48,7 @@ class ExecutionViews(Searched, Listed, Shown, RowViewSet):
 
     def get_queryset(self) -> QuerySet[Execution]:
         rows: QuerySet[Execution] = super().get_queryset()
-        if self.action in ("list", "with_status"):
+        if self.action in ("list", "with_status", "stats"):
             return rows.only(*ITEM_FIELDS, *JOINED_FIELDS)
         # Of the enforcement only its id is shown; it may be large.
         return rows.defer("enforcement__config", "enforcement__payload", "enforcement__conditions")
@@ -93,12 +73,12 @@ class ExecutionViews(Searched, Listed, Shown, RowViewSet):
         rows = self.filter_queryset(self.get_queryset().filter(status=status))
         return self.list_rows(rows, ExecutionItem)
 
-    @extend_schema(responses=Stats, filters=False)
+    @extend_schema(responses=Stats)
     @action(detail=False, pagination_class=None)
     def stats(self, request: Request) -> Response:
-        by_status = dict(self.get_visible().order_by().values_list("status").annotate(Count("pk")))
-        counts = {name: sum(by_status.get(one, 0) for one in ones) for name, ones in COUNTED.items()}
-        return answer({"total": sum(by_status.values()), **counts})
+        """Count by status what the list's filters leave."""
+        with bounded() if PARAMETER in request.query_params else nullcontext():
+            return answer(stats_of(self.filter_queryset(self.get_queryset())))
 
     @extend_schema(request=Reason, responses=ExecutionDetail)
     @action(methods=["post"], detail=True)

@@ -189,6 +189,12 @@ class Execution(Row):
                 condition=Q(trigger_ref__isnull=False),
                 name="execution_trigger_ref_idx",
             ),
+            # of those that wait: few start so
+            models.Index(
+                fields=["-created", "-id"],
+                condition=Q(status__in=["requested", "scheduling"]),
+                name="execution_waiting_idx",
+            ),
             # of an end that is rare: the others are found among the newest, or by the indexes above
             models.Index(
                 fields=["status", "-created", "-id"],

@@ -5,7 +5,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from attune_project.identity.rbac import visible, visible_or_404
-from attune_project.rest.filters import Choices, Filters, Ids, RowFilters, Texts
+from attune_project.rest.filters import Choices, Filters, Ids, IdsOfNamed, RowFilters, Texts
 from attune_project.rest.ordering import Ordering
 from attune_project.rest.views import Listed, RowViewSet, Shown, row_id
 from executions.api.executions import ExecutionViews
@@ -17,7 +17,7 @@ from rules.models import Enforcement, EnforcementStatus
 
 
 class EnforcementFilters(RowFilters):
-    rule = Ids("rule_id")
+    rule = IdsOfNamed("rule_id")
     rule_ref = Texts("rule_ref")
     event = Ids("event_id")
     status = Choices("status", choices=EnforcementStatus.choices)

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from attune_project.identity.models import Identity
 from attune_project.identity.rbac import Caller, require
 from attune_project.rest.errors import body_of
-from attune_project.rest.filters import Ids, RowFilters, Texts
+from attune_project.rest.filters import IdsOfNamed, RowFilters, Texts
 from attune_project.rest.query import LARGEST
 from attune_project.rest.serializers import Document, Map, RowSerializer, Text
 from attune_project.rest.trace import current_trace_id
@@ -92,11 +92,11 @@ RECORDED = {
 
 
 class EventFilters(RowFilters):
-    trigger = Ids("trigger_id")
+    trigger = IdsOfNamed("trigger_id")
     trigger_ref = Texts("trigger_ref")
-    rule = Ids("rule_id")
+    rule = IdsOfNamed("rule_id")
     rule_ref = Texts("rule_ref")
-    source = Ids("source_id")
+    source = IdsOfNamed("source_id")
     source_ref = Texts("source_ref")
 
 

@@ -94,3 +94,23 @@ def test_the_estimate_comes_from_the_plan():
 def test_a_page_costs_no_query_per_row(api, packs, django_assert_num_queries):
     with django_assert_num_queries(3):  # the caller, the count, the rows
         api.get(URL)
+
+
+@pytest.mark.parametrize("query", [{"page": 2, "per_page": 2}, {"offset": 2, "limit": 2, "ordering": "ref"}])
+def test_a_page_far_back_is_the_same_as_one_in_front(api, packs, monkeypatch, query):
+    near = api.get(URL, query).json()
+
+    monkeypatch.setattr(paging, "DEEP", 0)
+
+    assert api.get(URL, query).json() == near
+    assert len(near["data"]) == 2
+
+
+def test_a_page_far_back_skips_ids_alone(api, packs, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(paging, "DEEP", 1)
+
+    with django_assert_num_queries(4) as queries:  # the caller, the count, the ids, the rows
+        api.get(URL, {"offset": 1})
+
+    assert queries[2]["sql"].startswith('SELECT "pack"."id"')
+    assert '"label"' not in queries[2]["sql"]

@@ -205,6 +205,22 @@ def test_a_list_is_filtered_by_the_trigger(api, trigger):
     assert len(api.get(f"{URL}?trigger={trigger.pk}").json()["data"]) == 1
 
 
+def test_a_list_is_filtered_by_a_trigger_that_is_gone(api, trigger):
+    post(api, trigger_ref="demo.alarm")
+    pk = trigger.pk
+    trigger.delete()
+
+    assert len(api.get(f"{URL}?trigger={pk}").json()["data"]) == 1
+    assert len(api.get(f"{URL}?trigger={pk},404").json()["data"]) == 1
+
+
+def test_one_of_the_same_name_is_another_trigger(api, trigger):
+    post(api, trigger_ref="demo.alarm")
+    Event.objects.update(trigger_id=trigger.pk + 1000)
+
+    assert api.get(f"{URL}?trigger={trigger.pk}").json()["data"] == []
+
+
 @pytest.mark.parametrize(
     ("query", "code"),
     [("colour=red", "UNKNOWN_FILTER"), ("page=0", "BAD_REQUEST"), ("rule=x", "BAD_REQUEST")],
