@@ -16,7 +16,7 @@ __all__ = ["announce", "rows_of"]
 
 
 def announce(changed: Sequence[tuple[Any, ...]]) -> None:
-    """Ring for executions that changed, as (id, new status, pool, ...), once the transaction has committed.
+    """Ring for executions that changed, as (id, new status, pool, policy id), once this has committed.
 
     The steps that wait are rung first, the streams last: each message is confirmed before the next.
     """
@@ -26,5 +26,7 @@ def announce(changed: Sequence[tuple[Any, ...]]) -> None:
             by_pool.setdefault(pool, []).append(row_id)
     for pool, ids in by_pool.items():
         ring(EXECUTION_REQUESTED, ids, pool)
-    ring(EXECUTION_COMPLETED, [row[0] for row in changed if row[1] in TERMINAL])
+    ended = [row for row in changed if row[1] in TERMINAL]
+    awaited = any(row[3] is not None for row in ended)  # others may wait for a slot of the same policy
+    ring(EXECUTION_COMPLETED, [row[0] for row in ended], lazily=not awaited)
     ring(EXECUTION_STATUS_CHANGED, [row[0] for row in changed])

@@ -52,6 +52,23 @@ def lapse(execution):
         )
 
 
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_the_settling_of_what_no_policy_concerns(fake_publisher):
+    with transaction.atomic():
+        lifecycle.announce([(1, "completed", None, None), (2, "failed", None, None)])
+
+    assert [letter.lazy for letter in fake_publisher.letters] == [True, True]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_settling_that_lets_others_start_is_rung_at_once(fake_publisher):
+    with transaction.atomic():
+        lifecycle.announce([(1, "completed", None, None), (2, "failed", None, 7)])
+
+    lazy = {letter.message: letter.lazy for letter in fake_publisher.letters}
+    assert lazy == {EXECUTION_COMPLETED: False, EXECUTION_STATUS_CHANGED: True}
+
+
 def test_a_claim_is_running_under_a_lease_with_an_attempt(worker, request_one):
     execution = request_one({"message": "x"})
 

@@ -1,6 +1,8 @@
 """Publishing: gathered, limited in time, counted, and never in the way of whoever rings."""
 
 import json
+import threading
+import time
 
 import pytest
 from django.db import transaction
@@ -38,6 +40,82 @@ def test_probes_stay_alone():
     gathered = gather([Letter(EVENT_CREATED, [1]), Letter(EVENT_CREATED, probe="web")])
 
     assert [letter.probe for letter in gathered] == [None, "web"]
+
+
+@pytest.fixture
+def idle_thread():
+    """A publisher that isn't started; `sent` says when it sent an EventCreated, by its clock."""
+
+    def make(sent=None, letters=()):
+        thread = PublisherThread()
+        if sent is not None:
+            thread._sent_at[Letter(EVENT_CREATED).kind] = time.monotonic() + sent
+        thread._waiting = list(letters)
+        return thread
+
+    return make
+
+
+@pytest.mark.parametrize("sent", [None, -1000])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_the_first_ring_goes_out_at_once(idle_thread, sent, lazy):
+    letter = Letter(EVENT_CREATED, [1], lazy=lazy)
+
+    assert idle_thread(sent, [letter])._due(everything=False) == [letter]
+
+
+def test_the_next_of_a_kind_waits_for_others_and_holds_up_no_other_kind(idle_thread):
+    letters = [Letter(EVENT_CREATED, [1]), Letter(ENFORCEMENT_CREATED, [7])]
+    thread = idle_thread(1000, letters)
+
+    assert thread._due(everything=False) == [letters[1]]
+    assert thread._waiting == [letters[0]]
+
+
+def test_a_probe_waits_for_nothing(idle_thread):
+    probe = Letter(EVENT_CREATED, probe="web")
+
+    assert idle_thread(1000, [probe])._due(everything=False) == [probe]
+
+
+def test_a_lazy_ring_waits_for_longer_but_goes_with_one_that_is_due(idle_thread):
+    now = time.monotonic()
+    thread = idle_thread(-(publishing.GATHER_SECONDS + publishing.LAZY_SECONDS) / 2)
+    lazy, prompt = Letter(EVENT_CREATED, [1], lazy=True), Letter(EVENT_CREATED, [2])
+
+    assert thread._due_at(prompt) < now < thread._due_at(lazy)
+    thread._waiting = [lazy, prompt]
+    assert thread._due(everything=False) == [lazy, prompt]
+
+
+def test_what_waits_goes_out_at_the_end(monkeypatch):
+    thread, sent = PublisherThread(), []
+    thread._sent_at[Letter(EVENT_CREATED).kind] = time.monotonic() + 1000
+    monkeypatch.setattr(thread, "_attempt", lambda letter: (sent.append(letter.ids), (None, "ok"))[1])
+
+    thread.send(Letter(EVENT_CREATED, [1]))
+    thread.send(Letter(EVENT_CREATED, [2], lazy=True))
+    thread.start()
+    thread.stop(60)
+
+    assert sent == [[1, 2]]
+
+
+def test_rings_that_come_one_after_the_other_gather(monkeypatch):
+    thread, sent = PublisherThread(), []
+    monkeypatch.setattr(publishing, "GATHER_SECONDS", 1000)
+    monkeypatch.setattr(thread, "_attempt", lambda letter: (sent.append(letter.ids), (None, "ok"))[1])
+    thread.start()
+
+    first = threading.Event()
+    monkeypatch.setattr(publishing.counts, "add", lambda *what: first.set())
+    thread.send(Letter(EVENT_CREATED, [1]))
+    assert first.wait(60)
+    for row_id in (2, 3, 4):
+        thread.send(Letter(EVENT_CREATED, [row_id]))
+    thread.stop(60)
+
+    assert sent == [[1], [2, 3, 4]]
 
 
 def test_a_message_is_a_celery_task_with_ids_only_and_the_headers_of_the_contract():
