@@ -53,12 +53,12 @@ class Tormentor:
         time.sleep(self._dice.uniform(0.1, LEASE / 2))
         if victim in SERVICES:
             return self._torment_service(way, victim)
-        found = self._somebody(victim)
-        began = time.time()
-        if way == "kill":
-            send(signal.SIGKILL, found.pid)
-        else:
-            self._freeze(found.pid)
+        found, began = self._somebody(victim), time.time()
+        with frozen(found.pid):
+            if way == "kill":
+                send(signal.SIGKILL, found.pid)
+            else:
+                self._sleep()
         return Torment(way, victim, began, time.time(), found.worker, found.row_id)
 
     def _torment_service(self, way: str, victim: str) -> Torment:
@@ -69,23 +69,29 @@ class Tormentor:
             self._spine.kill(name)
             self._spine.launch(name, **SETTINGS_OF.get(name, {}))
         else:
-            self._freeze(pid)
+            with frozen(pid):
+                self._sleep()
         return Torment(way, victim, began, time.time(), pid if victim == "worker" else 0)
 
-    def _freeze(self, pid: int) -> None:
-        """Freeze for longer than a lease."""
-        with frozen(pid):
-            time.sleep(LEASE * self._dice.uniform(1.1, 1.8))
+    def _sleep(self) -> None:
+        """Outlast a lease."""
+        time.sleep(LEASE * self._dice.uniform(1.1, 1.8))
 
     def _somebody(self, victim: str) -> Found:
+        """Return one who stands still: a guard goes on from run to run."""
         found: list[Found] = []
 
         def look() -> bool:
-            found[:] = self._all(victim)
-            return bool(found)
+            everybody = self._all(victim)
+            found[:] = self._dice.sample(everybody, min(1, len(everybody)))
+            send(signal.SIGSTOP, *(one.pid for one in found))
+            if found and found[0] in self._all(victim):
+                return True
+            send(signal.SIGCONT, *(one.pid for one in found))
+            return False
 
         assert until(look, PATIENCE, step=0.02), f"there is no {victim}"
-        return self._dice.choice(found)
+        return found[0]
 
     def _all(self, victim: str) -> list[Found]:
         workers = [self._pid(name) for name in WORKERS]

@@ -227,7 +227,7 @@ def test_a_user_is_free_when_nobody_of_its_run_is_left(mode: str, host: Path):
 @in_bwrap
 def test_the_host_is_read_only_and_its_data_is_hidden(caged: Caged, host: Path):
     outcome = caged(
-        f"ls -A {host / 'data'} {Path.home()} /tmp /run; touch /usr/x {host}/x; "
+        f"ls -A {host / 'data'} '{Path.home()}' /tmp /run; touch /usr/x {host}/x; "
         f"cat {host / 'data' / 'secret'}; echo left > $ATTUNE_ARTIFACTS_DIR/${{ATTUNE_EXEC_ID}}; true"
     )
 
