@@ -194,7 +194,7 @@ def torment(folder: Path, rounds: int, seed: int, at_once: int = 10) -> Books:
         spine.manage("load_pack", str(write_pack(folder)))
         spine.sql(WATCH)
         try:
-            spine.start("notifier")
+            spine.start("notifier", "beat")
             for name in chain.from_iterable(SERVICES.values()):
                 spine.launch(name, **SETTINGS_OF.get(name, {}))
             return Campaign(spine, folder, seed).run(rounds, at_once)
