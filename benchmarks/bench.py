@@ -55,8 +55,8 @@ class Sizes:
 
 
 QUICK = Sizes(
-    rounds=2, drain=4_000, single=1_000, by_hand=200, sustain_seconds=3, latency_seconds=4, ingest_seconds=2,
-    rules=(1, 100, 1_000), shell=100, rows=(10_000,), requests=60, backlog=10_000, processes=(1, 2),
+    rounds=2, drain=4_000, single=1_000, by_hand=200, sustain_seconds=2, latency_seconds=3, ingest_seconds=2,
+    rules=(1, 1_000), shell=100, rows=(10_000,), requests=60, backlog=10_000, processes=(1, 2),
 )  # fmt: skip
 FEEDERS, THREADS = 2, 4  # processes that record events, and threads of each when transactions are single
 

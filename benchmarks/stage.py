@@ -5,6 +5,7 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,11 @@ class Stage:
             yield
         finally:
             self._signal(signal.SIGCONT, *names)
+
+    @cached_property
+    def token(self) -> str:
+        """An access token of an administrator."""
+        return self.spine.token()
 
     def meter(self) -> CpuMeter:
         others = {"postgres": self.rows.server_pids(), "broker": broker_pids(self.spine.broker_url)}

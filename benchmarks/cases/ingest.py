@@ -29,15 +29,13 @@ def bulk(bench: Bench) -> dict[str, Any]:
     """POST /api/v1/events/bulk: a thousand events each."""
     stage, _ = bench.shared()
     members = [{"trigger_ref": TRIGGER, "payload": PAYLOAD} for _ in range(BULK)]
-    sent = request(
-        "POST", "/api/v1/events/bulk", json.dumps({"events": members}).encode(), stage.spine.token()
-    )
+    sent = request("POST", "/api/v1/events/bulk", json.dumps({"events": members}).encode(), stage.token)
     return _ingest(bench, stage, "bulk", lambda: sent, events=BULK, status=201)
 
 
 def webhook_key(stage: Stage) -> str:
     path = f"/api/v1/triggers/{TRIGGER}/webhooks/enable"
-    status, body = stage.spine.post(path, {}, stage.spine.token())
+    status, body = stage.spine.post(path, {}, stage.token)
     if status != 200:
         raise Incorrect(f"POST {path}: {status} {body}")
     return str(json.loads(body)["data"]["webhook_key"])

@@ -46,7 +46,7 @@ def api_list(bench: Bench) -> dict[str, Any]:
     """Ask for the newest page, a filtered one and a trace, one request after the other."""
     found: dict[str, Any] = {"unit": "ms"}
     with bench.alone("web", feeders=0) as stage:
-        token = stage.spine.token()
+        token = stage.token
         have = 0
         for count in bench.sizes.rows:
             say(f"api_list: {count:,} rows in each table")

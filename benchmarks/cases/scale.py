@@ -18,7 +18,7 @@ def scale(bench: Bench) -> dict[str, Any]:
             stage.spine.start(*(name for name in more if name not in stage.spine.processes))
             warm(stage, bench.sizes.drain // 4)
             with repairs_counted(stage) as repairs:
-                rounds = [stage.drain(bench.sizes.drain) for _ in range(bench.sizes.rounds)]
+                rounds = [stage.drain(bench.sizes.drain) for _ in range(max(1, bench.sizes.rounds - 1))]
             rates = [one["events_per_second"] for one in rounds]
             cpu = rounds[-1]["cpu_ms_per_event"]
             found[f"with_{number}"] = {
