@@ -111,7 +111,7 @@ WITH input AS MATERIALIZED (
                                  worker_selector, worker_tolerations, worker_affinity, max_retries, trace_id,
                                  original_execution_id, rerun_reason, priority, policy_id, policy_group,
                                  place)
-    WHERE (SELECT stamp FROM policy_stamp WHERE id = 1) IS NOT DISTINCT FROM %s::uuid
+    WHERE (SELECT policies_hold(%s::uuid))
 ), stored AS (
     INSERT INTO execution (id, source_key, rule_ref, trigger_ref, action_id, action_ref, config, env_vars,
                            executor_id, status, status_reason, result, permission_set_refs, worker_pool,
@@ -141,7 +141,8 @@ def request_executions(wanted: Sequence[Wanted]) -> list[int]:
 
     One whose `source_key` exists already is not made again: the id is that of the first. Those that no
     policy concerns are scheduled in that statement; the others stand in its queues, and start, wait or end
-    `cancelled` in the same transaction. Nothing is made by policies that have changed meanwhile.
+    `cancelled` in the same transaction. Nothing is made by policies that have changed meanwhile, and none
+    changes before this is committed: who changes one then sees all that was made by those before.
     """
     if not wanted:
         return []

@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
+from psycopg.errors import LockNotAvailable
 
 from attune_project.console.invariants import violations
 from attune_project.packs.models import Pack
@@ -102,6 +104,55 @@ def test_changes_of_policies_meanwhile_lose_nobody(echo):
     tick()
     lifecycle.settle(500)
     assert (held(), broken()) == ([], {})
+
+
+def refused_elsewhere(change):
+    """Try a change on another connection, which waits for no lock; return what stood in its way."""
+
+    def work():
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SET lock_timeout = '100ms'")
+            change()
+        except OperationalError as problem:
+            return problem.__cause__
+        finally:
+            connections.close_all()
+        return None
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        return elsewhere.submit(work).result(120)
+
+
+def test_a_first_policy_waits_for_a_batch_that_none_concerned(echo):
+    with transaction.atomic():
+        request(echo, 3)
+
+        assert isinstance(refused_elsewhere(lambda: policy(1)), LockNotAvailable)
+
+    policy(1)
+    tick()
+    assert len(held()) == 3  # what was made before counts
+
+
+def test_a_batch_that_began_before_a_policy_and_ends_after_it_obeys(echo):
+    with ThreadPoolExecutor(1) as elsewhere:
+        with transaction.atomic():
+            policy(1)
+            batch = elsewhere.submit(lambda: [request(echo, 3, groups=1), connections.close_all()])
+            wait_until(_somebody_waits, [])
+        batch.result(120)
+
+    assert sorted(Execution.objects.values_list("status", flat=True)) == ["requested"] * 2 + ["scheduled"]
+
+
+def _somebody_waits():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted"
+        )
+        return cursor.fetchone()[0] > 0
 
 
 def test_cancels_meanwhile_leave_no_slot_behind(echo):
