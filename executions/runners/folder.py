@@ -52,11 +52,12 @@ def run_folder(parent: Path | None, sandbox: Sandbox | None = None) -> Iterator[
     """
     lent = lent_user(sandbox.uids) if sandbox and sandbox.lends_users else nullcontext()
     with lent as user:
-        base = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))  # mode 0700
+        base = Path(parent or tempfile.gettempdir(), f"{PREFIX}{os.urandom(8).hex()}")
+        os.mkdir(base, 0o700)
         try:
             with _locked(base):
                 folder = RunFolder(base, base / "home", user)
-                folder.home.mkdir(mode=0o700)
+                os.mkdir(folder.home, 0o700)
                 folder.give(folder.base)
                 folder.give(folder.home)
                 yield folder

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 PATIENCE = 1.0  # s; what takes longer is removed behind the run's back
+FEW = 8  # names in a folder
 BATCH = 10_000
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -22,11 +23,30 @@ def remove(folder: Path) -> None:
 
     What cannot be removed (a mount, an immutable file) stays, which is not the run's failure.
     """
+    if _remove_few(folder):
+        return
     try:
         _Remover(time.monotonic() + PATIENCE).remove(folder)
     except _TimeIsUp:
         rest = _Remover(float("inf"))
         threading.Thread(target=rest.remove, args=(folder,), name="remover", daemon=True).start()
+
+
+def _remove_few(folder: Path) -> bool:
+    """Remove a folder of a few files and empty folders, as nearly all are left; return whether that was it."""
+    try:
+        top = os.open(folder, _FOLDER)
+        try:
+            with os.scandir(top) as entries:
+                found = list(islice(entries, FEW))
+            for entry in found:
+                (os.rmdir if entry.is_dir(follow_symlinks=False) else os.unlink)(entry.name, dir_fd=top)
+        finally:
+            os.close(top)
+        os.rmdir(folder)
+    except OSError:
+        return False
+    return True
 
 
 class _Remover:

@@ -68,7 +68,7 @@ def test_a_link_in_the_folders_place_stays_and_opens_or_locks_nothing(tmp_path: 
 def test_what_cannot_be_removed_stays_and_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = tmp_path / "folder"
     folder.mkdir()
-    monkeypatch.setattr(os, "chmod", refuse)
+    monkeypatch.setattr(os, "rmdir", refuse)
 
     remove(folder)
 
