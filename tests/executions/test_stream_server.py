@@ -14,6 +14,7 @@ from django.db import connection, connections
 from attune_project.identity.tokens import issue_access
 from attune_project.rest import sse
 from attune_project.rest.handler import RequestHandler
+from attune_project.rest.protocol import Http
 from attune_project.rest.sse import streams_outside_requests
 from executions.log_chunks import Piece, store
 from executions.requesting import Wanted, request_executions
@@ -28,7 +29,9 @@ def address(db, monkeypatch):
     monkeypatch.setitem(connections.databases["default"], "CONN_MAX_AGE", 0)  # as in the web service
     application = streams_outside_requests(RequestHandler(threads=4))
     server = uvicorn.Server(
-        uvicorn.Config(application, port=0, lifespan="off", log_level="error", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            application, port=0, http=Http, lifespan="off", log_level="error", timeout_graceful_shutdown=1
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

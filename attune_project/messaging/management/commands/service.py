@@ -40,8 +40,8 @@ def command_of(name: str, port: int, bind: str) -> list[str]:
     if name == "web":
         return [
             "-m", "uvicorn", "attune_project.asgi:application", "--host", bind, "--port", str(port),
+            "--http", "attune_project.rest.protocol:Http", "--log-level", "warning",
             "--no-access-log", "--no-server-header", "--no-proxy-headers", "--timeout-graceful-shutdown", "5",
-            "--log-level", "warning",
         ]  # fmt: skip
     if name == "beat":
         return [
