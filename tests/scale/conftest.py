@@ -1,0 +1,54 @@
+"""A history of many rows in each table that grows, made once."""
+
+import pytest
+from django.db import connection
+
+ROWS = 200_000  # plans are the same as of a million; making that many takes a minute and more
+BIG = ("event", "enforcement", "execution", "attempt")
+# 1,000 rules, the first ones busier; 100 triggers and 50 actions in 10 packs; 4 in 100 did not succeed.
+FILL = """
+CREATE TEMP TABLE source AS
+SELECT n, rule, 'pack' || rule % 10 AS pack, now() - interval '30 days' * (1 - n / {rows}.0) AS moment,
+       gen_random_uuid() AS trace
+FROM (SELECT n, 1 + floor(1000 * power(random(), 2))::int AS rule
+      FROM generate_series(1, {rows}) n OFFSET 0) drawn;
+INSERT INTO event (id, created, trigger_ref, trigger_id, source_ref, rule_id, rule_ref, status, decided_at,
+                   ruleset_revision, trace_id)
+SELECT n, moment, pack || '.trigger' || rule % 100, rule % 100, CASE WHEN rule % 5 = 0 THEN 'webhook' END,
+       CASE WHEN rule % 50 = 0 THEN rule END, CASE WHEN rule % 50 = 0 THEN pack || '.rule' || rule END,
+       'decided', moment, 1, trace FROM source;
+INSERT INTO enforcement (id, created, rule_id, rule_ref, trigger_ref, event_id, execution_id, status,
+                         rule_version, trace_id, resolved_at)
+SELECT n, moment, rule, pack || '.rule' || rule, pack || '.trigger' || rule % 100, n,
+       CASE WHEN n % 200 <> 7 THEN n END, CASE WHEN n % 200 = 7 THEN 'disabled' ELSE 'processed' END, 1,
+       trace, moment FROM source;
+INSERT INTO execution (id, created, updated, source_key, rule_ref, trigger_ref, action_ref, status, worker_id,
+                       executor_id, parent_id, original_execution_id, trace_id, scheduled_at, started_at,
+                       finished_at, settled_at)
+SELECT n, moment, moment, 'enforcement:' || n, pack || '.rule' || rule, pack || '.trigger' || rule % 100,
+       pack || '.action' || rule % 50,
+       CASE WHEN n % 100 < 96 THEN 'completed' WHEN n % 100 < 98 THEN 'failed'
+            WHEN n % 100 = 98 THEN 'timeout' WHEN n % 10000 <> 99 THEN 'cancelled' ELSE 'abandoned' END,
+       1 + n / 20000, rule % 20, CASE WHEN n % 500 = 3 THEN n - 2 END,
+       CASE WHEN n % 1000 = 9 THEN n - 8 END, trace, moment, moment, moment, moment FROM source;
+INSERT INTO attempt (execution_id, number, worker_id, status, started_at, finished_at)
+SELECT n, 1, 1 + n / 20000, 'completed', moment, moment FROM source;
+DROP TABLE source;
+"""
+
+
+@pytest.fixture(scope="module")
+def history(django_db_setup, django_db_blocker):
+    """Commit the rows for the tests of one module; other tests never see them."""
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")
+            cursor.execute("SET statement_timeout = 0")
+            cursor.execute(FILL.format(rows=ROWS))
+            cursor.execute(f"VACUUM ANALYZE {', '.join(BIG)}")
+        connection.close()
+    yield
+    with django_db_blocker.unblock():
+        with connection.cursor() as cursor:
+            cursor.execute(f"TRUNCATE {', '.join(BIG)} RESTART IDENTITY CASCADE")
+        connection.close()
