@@ -47,6 +47,11 @@ class Seen:
         }
 
     @cached_property
+    def system(self) -> dict[str, Any]:
+        """What rules may read beside the event: one moment for all of them."""
+        return {"timestamp": iso(datetime.now(UTC))}
+
+    @cached_property
     def source(self) -> "Source | None":
         """What trigger parameters of rules are compared with; None when they take no part."""
         params = self.config.get("params")
@@ -170,7 +175,7 @@ def context_of(rule: CompiledRule, event: Seen) -> dict[str, Any]:
         "trigger": event.payload,
         "rule": {"id": rule.id, "ref": rule.ref, "pack_ref": rule.pack_ref},
         "pack": {"ref": rule.pack_ref, "config": rule.pack_config},
-        "system": {"timestamp": iso(datetime.now(UTC))},
+        "system": event.system,
         "key": {},
         "keystore": {},
     }

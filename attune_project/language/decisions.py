@@ -48,7 +48,7 @@ class Evaluation:
     def __init__(self, context: Mapping[str, Any], *, explain: bool) -> None:
         event = context.get("event")
         self.context = context
-        self.payload = event.get("payload") if isinstance(event, Mapping) else None
+        self.payload = event.get("payload") if type(event) is dict or isinstance(event, Mapping) else None
         self.item: Any = MISSING
         self.clauses: list[Clause] | None = [] if explain else None
         # What made the latest false: only the deciding one is ever written out.

@@ -116,7 +116,8 @@ def _unquote(text: str) -> str:
 
 def _child(value: Any, step: str | int) -> Any:
     if isinstance(step, str):
-        return value.get(step, MISSING) if isinstance(value, Mapping) else MISSING
+        # A dict is known by its type four times as fast as by the abstract one.
+        return value.get(step, MISSING) if type(value) is dict or isinstance(value, Mapping) else MISSING
     return value[step] if isinstance(value, list) and step < len(value) else MISSING
 
 
