@@ -8,6 +8,7 @@ a table from end to end (settings.py).
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from django.db import connection
@@ -19,8 +20,32 @@ def rows_of(statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) 
     For texts of which there are few: what differs from call to call must be parameters. Each has a cast
     (`%s::bigint[]`) or stands where its type is plain.
     """
+    given = (
+        {name: _written(value) for name, value in parameters.items()}
+        if isinstance(parameters, Mapping)
+        else [_written(value) for value in parameters]
+    )
     connection.ensure_connection()
     wrapped = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
     with wrapped(psycopg.Cursor(connection.connection)) as cursor:  # type: ignore[arg-type]
-        cursor.execute(statement, parameters)
+        cursor.execute(statement, given)
         return cursor.fetchall() if cursor.description else []
+
+
+def _written(value: Any) -> Any:
+    return array(value) if isinstance(value, list) else value
+
+
+def array(values: Sequence[str | int | bool | UUID | None]) -> str:
+    """Return a PostgreSQL array as text.
+
+    A value that comes again is written once: in a column of hundreds of rows most do. psycopg looks at each
+    with three regular expressions, and has another type for small numbers than for large ones.
+    """
+    written: dict[Any, str] = {None: "NULL", True: "true", False: "false"}
+    if any(type(value) is int for value in values):
+        return "{" + ",".join("NULL" if value is None else str(value) for value in values) + "}"
+    for value in values:
+        if value not in written:
+            written[value] = '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return "{" + ",".join([written[value] for value in values]) + "}"

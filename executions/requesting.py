@@ -4,10 +4,11 @@ import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 
 from attune_project.language import schemas
 from executions.lifecycle import announce, enqueue
@@ -58,36 +59,58 @@ class Admission:
     queue: Queue | None = None
 
 
-def admit(wanted: Wanted) -> Admission:
-    """Fill in defaults and check the parameters; unfit ones make a run that has `failed`."""
-    config, problems = check_parameters(wanted.action, wanted.parameters)
-    if problems:
-        return Admission(Status.FAILED, config, _unfit(problems))
-    return Admission(
-        Status.SCHEDULED, config, reason=f"waiting for a worker in pool {_pool(wanted) or 'default'}"
-    )
+class Terms:
+    """What all executions of an action have in common: worked out once for many."""
+
+    def __init__(self, action: Action) -> None:
+        self._action = action
+        self.permission_sets = json.dumps(action.default_execution_permission_set_refs)
+        self.selector = json.dumps(action.worker_selector or {})
+        self.tolerations = json.dumps(action.worker_tolerations or [])
+        self.affinity = json.dumps(action.worker_affinity or {})
+
+    @cached_property
+    def _schema(self) -> dict[str, Any] | None:
+        schema = self._action.param_schema
+        return None if schemas.is_empty(schema) else schemas.shared(schema)
+
+    @cached_property
+    def _fitting(self) -> schemas.Fitting:
+        return schemas.Fitting(self._action.param_schema or {})
+
+    def check(self, parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+        """Return the parameters with their defaults, and by path why they don't fit the action's schema.
+
+        A schema that can't be applied is such a reason, too: an exception would hold up every execution
+        behind.
+        """
+        config = dict(parameters)
+        try:
+            if self._schema is None:
+                return config, {}
+            config = schemas.filled(self._schema, config)
+            return config, self._fitting.problems(config)
+        except Exception as problem:
+            log.exception("parameters could not be checked", action_ref=self._action.ref)
+            reason = {"": [f"the schema can't be applied ({type(problem).__name__})"]}
+            return dict(parameters), reason
 
 
 def check_parameters(
     action: Action, parameters: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Return the parameters with their defaults, and by path why they don't fit the action's schema.
-
-    A schema that can't be applied is such a reason, too: an exception would hold up every execution behind.
-    """
-    try:
-        return _checked(action.param_schema, dict(parameters))
-    except Exception as problem:
-        log.exception("parameters could not be checked", action_ref=action.ref)
-        reason = {"": [f"the schema can't be applied ({type(problem).__name__})"]}
-        return dict(parameters), reason
+    """Return what `Terms.check` says."""
+    return Terms(action).check(parameters)
 
 
-def _checked(schema: Any, config: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    if schemas.is_empty(schema):
-        return config, {}
-    config = schemas.with_defaults(schema, config)
-    return config, schemas.errors(schema, config)
+def admit(wanted: Wanted, terms: Terms) -> Admission:
+    """Fill in defaults and check the parameters; unfit ones make a run that has `failed`."""
+    config, problems = terms.check(wanted.parameters)
+    if problems:
+        return Admission(Status.FAILED, config, _unfit(problems))
+    return Admission(
+        Status.SCHEDULED, config, reason=f"waiting for a worker in pool {_pool(wanted) or 'default'}"
+    )
 
 
 def _unfit(problems: dict[str, list[str]]) -> dict[str, Any]:
@@ -146,17 +169,28 @@ def request_executions(wanted: Sequence[Wanted]) -> list[int]:
     """
     if not wanted:
         return []
-    admissions = [admit(one) for one in wanted]
-    ids = _make(wanted, admissions, table.cached())
+    terms = _terms(wanted)
+    admissions = [admit(*pair) for pair in zip(wanted, terms, strict=True)]
+    ids = _make(wanted, terms, admissions, table.cached())
     while ids is None:
-        ids = _make(wanted, admissions, table.current())
+        ids = _make(wanted, terms, admissions, table.current())
     return ids
 
 
-def _make(wanted: Sequence[Wanted], admissions: Sequence[Admission], known: Table) -> list[int] | None:
+def _terms(wanted: Sequence[Wanted]) -> list[Terms]:
+    of_actions: dict[int, Terms] = {}
+    for one in wanted:
+        if id(one.action) not in of_actions:
+            of_actions[id(one.action)] = Terms(one.action)
+    return [of_actions[id(one.action)] for one in wanted]
+
+
+def _make(
+    wanted: Sequence[Wanted], terms: Sequence[Terms], admissions: Sequence[Admission], known: Table
+) -> list[int] | None:
     """Make executions by these policies; None, and none is made, when they aren't those of now."""
     admitted = [_queued(*pair, known) for pair in zip(wanted, admissions, strict=True)]
-    columns = list(zip(*(_columns(*pair) for pair in zip(wanted, admitted, strict=True)), strict=True))
+    columns = list(zip(*(_columns(*each) for each in zip(wanted, terms, admitted, strict=True)), strict=True))
     queues = {one.queue for one in admitted if one.queue is not None}
     with transaction.atomic():
         locked = _lock(queues)
@@ -191,14 +225,12 @@ def _lock(queues: Collection[Queue]) -> list[int]:
 def _first_ids(keys: list[str]) -> dict[str, int]:
     if not keys:
         return {}
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT source_key, id FROM execution WHERE source_key = ANY(%s)", [keys])
-        return dict(cursor.fetchall())
+    return dict(rows_of("SELECT source_key, id FROM execution WHERE source_key = ANY(%s)", [keys]))
 
 
-def _columns(wanted: Wanted, admission: Admission) -> tuple[Any, ...]:
+def _columns(wanted: Wanted, terms: Terms, admission: Admission) -> tuple[Any, ...]:
     action, queue = wanted.action, admission.queue
-    selector = wanted.worker_selector if wanted.worker_selector is not None else action.worker_selector
+    refs, selector = wanted.permission_set_refs, wanted.worker_selector
     return (
         wanted.source_key,
         wanted.rule_ref,
@@ -211,11 +243,11 @@ def _columns(wanted: Wanted, admission: Admission) -> tuple[Any, ...]:
         admission.status,
         admission.reason,
         None if admission.result is None else json.dumps(admission.result),
-        json.dumps(list(wanted.permission_set_refs) or action.default_execution_permission_set_refs),
+        json.dumps(list(refs)) if refs else terms.permission_sets,
         _pool(wanted),
-        json.dumps(selector or {}),
-        json.dumps(action.worker_tolerations or []),
-        json.dumps(action.worker_affinity or {}),
+        terms.selector if selector is None else json.dumps(selector),
+        terms.tolerations,
+        terms.affinity,
         action.max_retries,
         str(wanted.trace_id),
         wanted.rerun_of and wanted.rerun_of.original_id,

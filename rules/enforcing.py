@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -11,20 +12,29 @@ from executions.models import Action
 from executions.requesting import Wanted, request_executions
 
 _CLAIM = """
-SELECT n.id, n.rule_ref, n.trigger_ref, n.config, n.trace_id,
-       COALESCE(r.enabled, false) AND COALESCE(t.enabled, false), a.ref,
-       to_jsonb(r.permission_set_refs), r.owner_identity_id,
-       CASE WHEN a.id IS NOT NULL THEN jsonb_build_object(
-           'id', a.id, 'ref', a.ref, 'param_schema', a.param_schema, 'max_retries', a.max_retries,
-           'worker_pool', a.worker_pool, 'worker_selector', a.worker_selector,
-           'worker_tolerations', a.worker_tolerations, 'worker_affinity', a.worker_affinity,
-           'default_execution_permission_set_refs', a.default_execution_permission_set_refs) END
-FROM enforcement n
-LEFT JOIN rule r ON r.id = n.rule_id
-LEFT JOIN trigger t ON t.ref = n.trigger_ref
-LEFT JOIN rule_version v ON v.rule_id = n.rule_id AND v.number = n.rule_version
-LEFT JOIN action a ON a.ref = v.definition ->> 'action_ref'
-WHERE n.status = 'created' ORDER BY n.id LIMIT %s FOR UPDATE OF n SKIP LOCKED
+WITH owed AS MATERIALIZED (
+    SELECT n.id, n.rule_ref, n.trigger_ref, n.config, n.trace_id, n.rule_id, n.rule_version
+    FROM enforcement n WHERE n.status = 'created' ORDER BY n.id LIMIT %s FOR UPDATE SKIP LOCKED
+), kind AS (
+    SELECT DISTINCT rule_id, rule_version, trigger_ref FROM owed
+)
+SELECT o.id, o.rule_ref, o.trigger_ref, o.config, o.trace_id, o.rule_id, o.rule_version,
+       CASE WHEN o.id = (SELECT min(id) FROM owed) THEN (
+           SELECT jsonb_agg(jsonb_build_object(
+               'of', jsonb_build_array(k.rule_id, k.rule_version, k.trigger_ref),
+               'enabled', COALESCE(r.enabled, false) AND COALESCE(t.enabled, false),
+               'permission_set_refs', r.permission_set_refs, 'owner_id', r.owner_identity_id,
+               'action', CASE WHEN a.id IS NOT NULL THEN jsonb_build_object(
+                   'id', a.id, 'ref', a.ref, 'param_schema', a.param_schema, 'max_retries', a.max_retries,
+                   'worker_pool', a.worker_pool, 'worker_selector', a.worker_selector,
+                   'worker_tolerations', a.worker_tolerations, 'worker_affinity', a.worker_affinity,
+                   'default_execution_permission_set_refs', a.default_execution_permission_set_refs) END))
+           FROM kind k
+           LEFT JOIN rule r ON r.id = k.rule_id
+           LEFT JOIN trigger t ON t.ref = k.trigger_ref
+           LEFT JOIN rule_version v ON v.rule_id = k.rule_id AND v.number = k.rule_version
+           LEFT JOIN action a ON a.ref = v.definition ->> 'action_ref') END
+FROM owed o ORDER BY o.id
 """
 
 
@@ -38,26 +48,48 @@ def enforce_pending(limit: int) -> int:
         rows = rows_of(_CLAIM, [limit])
         if not rows:
             return 0
-        actions = {row[6]: row[9] for row in rows if row[6]}
-        made_of = {ref: Action(**json.loads(values)) for ref, values in actions.items()}
-        wanted = [(row[0], _wanted(row, made_of[row[6]])) for row in rows if row[5] and row[6]]
+        kinds = _kinds(rows[0][7])
+        wanted = [(row[0], _wanted(row, kind)) for row in rows if (kind := kinds.get((*row[5:7], row[2])))]
         made = request_executions([one for _, one in wanted])
         _resolve([row_id for row_id, _ in wanted], made)
         _disable(sorted({row[0] for row in rows} - {row_id for row_id, _ in wanted}))
     return len(rows)
 
 
-def _wanted(row: tuple[Any, ...], action: Action) -> Wanted:
-    row_id, rule_ref, trigger_ref, config, trace_id, _, _, permission_sets, owner_id, _ = row
+@dataclass(frozen=True)
+class Kind:
+    """What enforcements of one version of a rule have in common."""
+
+    action: Action
+    permission_set_refs: Sequence[str]
+    owner_id: int | None
+
+
+def _kinds(text: str) -> dict[tuple[Any, ...], Kind]:
+    """Return the kinds that may be enforced by (rule id, its version, trigger ref)."""
+    actions: dict[str, Action] = {}
+    return {
+        tuple(one["of"]): Kind(
+            actions.setdefault(one["action"]["ref"], Action(**one["action"])),
+            one["permission_set_refs"],
+            one["owner_id"],
+        )
+        for one in json.loads(text)
+        if one["enabled"] and one["action"]
+    }
+
+
+def _wanted(row: tuple[Any, ...], kind: Kind) -> Wanted:
+    row_id, rule_ref, trigger_ref, config, trace_id = row[:5]
     return Wanted(
-        action=action,
+        action=kind.action,
         parameters=json.loads(config),
         trace_id=trace_id,
         source_key=f"enforcement:{row_id}",
         rule_ref=rule_ref,
         trigger_ref=trigger_ref,
-        executor_id=owner_id,
-        permission_set_refs=json.loads(permission_sets) if permission_sets else (),
+        executor_id=kind.owner_id,
+        permission_set_refs=kind.permission_set_refs,
     )
 
 

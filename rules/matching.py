@@ -83,11 +83,13 @@ RETURNING id
 def _enforce(matches: Sequence[Decision]) -> list[int]:
     if not matches:
         return []
-    columns = list(zip(*(_enforcement(one) for one in matches), strict=True))
+    rules = {one.rule.id: one.rule for one in matches}
+    conditions = {rule_id: json.dumps(rule.raw_conditions) for rule_id, rule in rules.items()}
+    columns = list(zip(*(_enforcement(one, conditions[one.rule.id]) for one in matches), strict=True))
     return [row[0] for row in rows_of(_ENFORCE, [list(column) for column in columns])]
 
 
-def _enforcement(match: Decision) -> tuple[Any, ...]:
+def _enforcement(match: Decision, conditions: str) -> tuple[Any, ...]:
     rule, event = match.rule, match.event
     raw = rule.raw_conditions
     any_of = isinstance(raw, dict) and set(raw) == {"any"}
@@ -97,7 +99,7 @@ def _enforcement(match: Decision) -> tuple[Any, ...]:
         rule.trigger_ref,
         event.id,
         "any" if any_of else "all",
-        json.dumps(raw),
+        conditions,
         json.dumps(match.params),
         rule.version,
         event.trace_id,

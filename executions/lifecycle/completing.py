@@ -20,17 +20,19 @@ from executions.lifecycle.freeing import free_slots
 from executions.log_chunks import NOTHING_LEFT
 
 NO_LEASE = uuid.UUID(int=0)
-# The actions are the same for many rows: they are put together once.
+# The actions are the same for many rows: they are put together once, and stand in the first row only.
 _TAKE = f"""
 WITH unfit AS MATERIALIZED ({UNFIT}), {PICK_INSTANT}
-SELECT pool.waits, pool.actions, i.id, i.action_id, i.action_ref, i.config, i.env_vars, i.rule_ref,
+SELECT pool.waits,
+       CASE WHEN i.id = (SELECT min(id) FROM instant) THEN (
+           SELECT jsonb_object_agg(a.id, {ACTION}) FROM action a
+           WHERE a.id IN (SELECT action_id FROM instant)) END,
+       i.id, i.action_id, i.action_ref, i.config, i.env_vars, i.rule_ref,
        i.trigger_ref, i.trace_id,
        (SELECT COALESCE(max(t.number), 0) + 1 FROM attempt t WHERE t.execution_id = i.id)
 FROM (SELECT EXISTS (SELECT 1 FROM execution x
                      WHERE x.status = 'scheduled' AND x.worker_pool IS NOT DISTINCT FROM %(pool)s
-                       AND x.id NOT IN (SELECT id FROM instant)) AS waits,
-             (SELECT jsonb_object_agg(a.id, {ACTION}) FROM action a
-              WHERE a.id IN (SELECT action_id FROM instant)) AS actions) pool
+                       AND x.id NOT IN (SELECT id FROM instant)) AS waits) pool
 LEFT JOIN instant i ON true ORDER BY i.id
 """  # noqa: S608 (texts of our own)
 _END = """

@@ -1,6 +1,8 @@
 """From a claimed execution to the job that a runner is given."""
 
-from dataclasses import replace
+import json
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -12,6 +14,7 @@ from attune_project.language import schemas
 from attune_project.language.redaction import secret_texts
 from executions.environments.installing import BuildFailed, BuildStopped
 from executions.lifecycle import Claimed, Ended, retrying
+from executions.log_chunks import NOTHING_LEFT
 from executions.runners import Control, Job, NotAWorker, Outcome, RunnerSettings, run, runtime_of
 from executions.runners.environment import permitted
 from executions.runners.job import base_python
@@ -67,6 +70,7 @@ def job_of(claimed: Claimed) -> Job:
     has_process = runtime != "core.builtin"
     lent = lent_to(claimed, limit) if has_process else Lent()
     given = keys_of(claimed)
+    terms = _terms(json.dumps(action.get("param_schema")))
     return Job(
         execution_id=claimed.id,
         action_ref=claimed.action_ref,
@@ -85,9 +89,9 @@ def job_of(claimed: Claimed) -> Job:
         pack_dir=claimed.pack_dir,
         rule_ref=claimed.rule_ref,
         trigger_ref=claimed.trigger_ref,
-        declared=_declared(action.get("param_schema")),
+        declared=terms.declared,
         secret_values=(
-            *_secrets(action.get("param_schema"), claimed.config),
+            *(_secrets_of(action["param_schema"], claimed.config) if terms.has_secrets else ()),
             *given.secrets,
             *([lent.token] if lent.token else ()),
         ),
@@ -97,13 +101,23 @@ def job_of(claimed: Claimed) -> Job:
     )
 
 
-def _declared(schema: Any) -> frozenset[str]:
-    return frozenset() if schemas.is_empty(schema) else schemas.property_names(schema)
+@dataclass(frozen=True)
+class Terms:
+    """What a parameter schema says of every job: the names that it declares, and whether any is secret."""
+
+    declared: frozenset[str] = frozenset()
+    has_secrets: bool = False
 
 
-def _secrets(schema: Any, config: dict[str, Any]) -> tuple[str, ...]:
+@lru_cache(maxsize=256)
+def _terms(schema_text: str) -> Terms:
+    schema = json.loads(schema_text)
     if schemas.is_empty(schema):
-        return ()
+        return Terms()
+    return Terms(schemas.property_names(schema), bool(schemas.secret_names(schema)))
+
+
+def _secrets_of(schema: Any, config: dict[str, Any]) -> tuple[str, ...]:
     return tuple(text for text in secret_texts(schema, config) if len(text) >= SHORTEST_SECRET)
 
 
@@ -120,7 +134,9 @@ def perform(claimed: Claimed, control: Control, host: RunnerSettings) -> Ended:
         reason = f"{claimed.action_ref} could not be begun: {type(problem).__name__}: {problem}"
         reason = Masker(live.secrets).text(reason)[:ERROR_LENGTH]
         return _ended(claimed, "failed", {"error": reason, "succeeded": False})
-    return replace(_ended(claimed, outcome.status, outcome.result), rest=live.close(control, outcome))
+    ended = _ended(claimed, outcome.status, outcome.result)
+    rest = live.close(control, outcome)
+    return ended if rest is NOTHING_LEFT else replace(ended, rest=rest)
 
 
 def _ended(claimed: Claimed, status: str, result: dict[str, Any]) -> Ended:
@@ -140,7 +156,9 @@ def _outcome(claimed: Claimed, control: Control, host: RunnerSettings, live: Liv
         return failed(f"This worker's host has no copy of the pack {claimed.lacks}")
     try:
         with environment_of(claimed, control, host) as environment:
-            job = replace(patiently(lambda: job_of(claimed), control), environment=environment)
+            job = patiently(lambda: job_of(claimed), control)
+            if environment is not None:
+                job = replace(job, environment=environment)
             live.secrets = job.secret_values
             with leaving(claimed, job, host) as left:
                 live.also = left.told.feed if left else None

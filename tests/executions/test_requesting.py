@@ -91,7 +91,7 @@ def test_a_schema_that_cannot_be_applied_fails_its_own_execution_only(make_actio
     def breaks(*_):
         raise LookupError("no such reference")
 
-    monkeypatch.setattr("executions.requesting.schemas.errors", breaks)
+    monkeypatch.setattr("executions.requesting.schemas.Fitting", breaks)
 
     ids = request_executions([Wanted(one, {"host": "a"}, uuid.uuid4()) for one in (bad, good)])
 
