@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from executions.runners.places import HOME, PREFIX, Place, lock, places
 from executions.runners.removing import remove
 from executions.runners.sandbox import Sandbox
 from executions.runners.users import User, lent_user
 
-PREFIX = "attune-run-"
 SETTLED = 60.0  # seconds after which a folder that nobody has locked is nobody's
 
 
@@ -46,23 +45,26 @@ class RunFolder:
 
 @contextmanager
 def run_folder(parent: Path | None, sandbox: Sandbox | None = None) -> Iterator[RunFolder]:
-    """Make a run's folder in `parent` (None: the system's temporary folder) and remove it.
+    """Give a run a folder in `parent` (None: the system's temporary folder) that is gone after it.
 
     Raises NoUserLeft where each run has a user of its own.
     """
-    lent = lent_user(sandbox.uids) if sandbox and sandbox.lends_users else nullcontext()
-    with lent as user:
-        base = Path(parent or tempfile.gettempdir(), f"{PREFIX}{os.urandom(8).hex()}")
-        os.mkdir(base, 0o700)
+    if sandbox is None or not sandbox.lends_users:
+        place = places.take(parent)
         try:
-            with _locked(base):
-                folder = RunFolder(base, base / "home", user)
-                os.mkdir(folder.home, 0o700)
-                folder.give(folder.base)
-                folder.give(folder.home)
-                yield folder
+            yield RunFolder(place.base, place.base / HOME)
         finally:
-            remove(base)
+            places.give_back(place)
+        return
+    with lent_user(sandbox.uids) as user:
+        place = Place(parent or Path(tempfile.gettempdir()))
+        try:
+            folder = RunFolder(place.base, place.base / HOME, user)
+            folder.give(folder.base)
+            folder.give(folder.home)
+            yield folder
+        finally:
+            place.remove()
 
 
 def sweep(parent: Path | None) -> int:
@@ -78,18 +80,10 @@ def sweep(parent: Path | None) -> int:
 def _sweep(base: Path) -> bool:
     with suppress(OSError):
         if time.time() - base.lstat().st_mtime > SETTLED:
-            with _locked(base):
+            handle = lock(base)
+            try:
                 remove(base)
-                return True
+            finally:
+                os.close(handle)
+            return True
     return False
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock; raise BlockingIOError if another holds it. Actions don't inherit it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(handle)

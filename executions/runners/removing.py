@@ -33,7 +33,7 @@ def remove(folder: Path) -> None:
 
 
 def _remove_few(folder: Path) -> bool:
-    """Remove a folder of a few files and empty folders, as nearly all are left; return whether that was it."""
+    """Remove a folder of a few files and empty folders, as most are left; return whether that was all."""
     try:
         top = os.open(folder, _FOLDER)
         try:
