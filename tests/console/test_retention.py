@@ -12,6 +12,7 @@ from attune_project.console import metrics_retention
 from attune_project.console.invariants import violations
 from attune_project.console.models import RetentionConfig, RetentionCount
 from attune_project.console.retention import sweeping
+from attune_project.console.retention.alone import TABLES
 from attune_project.messaging.models import DeadLetter
 from executions.models import Artifact, Attempt, Execution, LogChunk, Progress
 from rules.models import Enforcement, RuleEvaluation
@@ -228,6 +229,18 @@ def test_batches_go_on_behind_what_stays(make_chain, swept, monkeypatch):
 
     assert swept()["event"] == len(going)
     assert Event.objects.count() == len(kept)
+
+
+def test_a_batch_that_breaks_deletes_nothing(old_chain, swept, monkeypatch):
+    def broken(counts):
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(sweeping, "PARTS", sweeping.PARTS[len(TABLES) :])
+    monkeypatch.setattr(sweeping, "_note", broken)
+
+    with pytest.raises(RuntimeError):
+        swept()
+    assert left() == {"Event", "Enforcement", "Execution", "Attempt"}
 
 
 def test_once_is_one_batch(make_chain, swept, monkeypatch):
