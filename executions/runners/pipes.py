@@ -32,15 +32,14 @@ class Pipes:
         self._captures: dict[Stream, Capture] = {"stdout": Capture(), "stderr": Capture()}
         self._ours: set[int] = set()
         self._speaker: Speaker | None = None
-        reads, writes = os.pipe()
+        reads, input_end = os.pipe()
         self.theirs = [reads]
-        self._watch(writes, None)
+        self._watch(input_end, None)
         for stream in self._captures:
             reads, writes = os.pipe()
             self.theirs.append(writes)
             self._watch(reads, stream)
-        if not stdin:
-            self._end_input(next(iter(self._selector.get_map())))
+        self._write(input_end)  # nearly always all of it fits in, and then nobody need wake up for it
 
     def __enter__(self) -> Pipes:
         return self
