@@ -56,12 +56,6 @@ class Unprocessable(drf.APIException):
         self.details = details
 
 
-class NotBuilt(drf.APIException):
-    status_code = 501
-    default_code = "NOT_IMPLEMENTED"
-    default_detail = "This isn't built."
-
-
 class Unavailable(drf.APIException):
     status_code = 503
     default_code = "UNAVAILABLE"

@@ -82,6 +82,13 @@ class ContentType(Text):
         return text
 
 
+def as_content_type(header: str) -> str:
+    """Return the media type of a request's header; 422 for one that is none."""
+    if not CONTENT_TYPE.fullmatch(header):
+        raise ValidationError({"content_type": ["Expected a media type, such as text/csv."]})
+    return header
+
+
 class ExecutionId(Number):
     """An execution that the caller may see; a hidden one is 404 like an absent one."""
 

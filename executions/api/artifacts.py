@@ -1,6 +1,8 @@
 """Artifacts over HTTP: what they are, their versions, their contents."""
 
+import os
 from collections.abc import Callable
+from contextlib import closing
 from io import BytesIO
 from typing import IO, Any
 
@@ -9,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
@@ -20,7 +22,7 @@ from rest_framework.response import Response
 from attune_project.identity.models import Identity
 from attune_project.identity.rbac import require, visible, visible_or_404
 from attune_project.rest.access import AUTHENTICATED
-from attune_project.rest.errors import BadRequest, NotBuilt, PayloadTooLarge, Unprocessable
+from attune_project.rest.errors import BadRequest, PayloadTooLarge, Unprocessable
 from attune_project.rest.filters import Choices, Ids, RowFilters, Texts
 from attune_project.rest.views import Catalogue, Listed, RowViewSet, answer, deleted, row_id
 from executions.api.artifact_content import download, json_file
@@ -35,14 +37,19 @@ from executions.api.artifact_shapes import (
     VersionBody,
     VersionDetail,
     VersionItem,
+    as_content_type,
     fitting,
 )
+from executions.api.file_body import FileParser, opened
 from executions.artifacts import kinds, retention, versions
 from executions.models import Artifact, ArtifactVersion, Execution
 from executions.models.artifact import ArtifactType, Scope, Visibility
 
 MIB = 1024 * 1024
 MOST_ENTRIES = 10_000
+UNKNOWN = "application/octet-stream"
+FILE_BODY = {UNKNOWN: OpenApiTypes.BINARY}
+NAME = OpenApiParameter("name", str, description="Of the file; by its end it is told what it is.")
 FILE = {(200, "application/octet-stream"): OpenApiTypes.BINARY}
 NUMBER = "versions/(?P<number>latest|[0-9]{1,9})"
 WITHOUT_VERSIONS = (ArtifactType.PROGRESS, ArtifactType.URL)
@@ -83,7 +90,7 @@ class ArtifactViews(Catalogue, ArtifactLists):
     permission_map = {
         "by_ref": "read", "data": "read", "set_data": "update", "append": "update", "versions": "read",
         "add_version": "update", "upload": "update", "add_file": "update", "version": "read",
-        "remove_version": "delete", "download_version": "read", "download": "read", "stream": "read",
+        "remove_version": "delete", "download_version": "read", "download": "read",
     }  # fmt: skip
 
     def make(self, serializer: Any) -> Artifact:
@@ -215,12 +222,19 @@ class ArtifactViews(Catalogue, ArtifactLists):
             )
         return answer(VersionDetail(version).data, status=201)
 
-    @extend_schema(request=None, responses={501: None})
-    @action(methods=["post"], detail=True, url_path="versions/file")
+    @extend_schema(request=FILE_BODY, parameters=[NAME], responses={201: VersionDetail})
+    @action(methods=["post"], detail=True, url_path="versions/file", parser_classes=[FileParser])
     def add_file(self, request: Request, pk: str) -> Response:
-        """Not built: what an action leaves in its folder becomes a version by itself."""
-        self.get_object()
-        raise NotBuilt("Leave the file in $ATTUNE_ARTIFACTS_DIR/$ATTUNE_EXEC_ID, or upload it.")
+        """The body is the file. Where its Content-Type says nothing, name and content tell what it is."""
+        row = self.get_object()
+        with closing(opened(request.data)) as file:
+            head = file.read(kinds.HEAD)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            given = request.content_type or ""
+            name = request.query_params.get("name") or row.name or row.ref
+            content_type = kinds.kind_of(name, head)[0] if given in ("", UNKNOWN) else as_content_type(given)
+            return self._appended(row, file, size, content_type, None)
 
     @extend_schema(responses=VersionDetail, filters=False)
     @action(detail=True, url_path=NUMBER, pagination_class=None)
@@ -250,13 +264,6 @@ class ArtifactViews(Catalogue, ArtifactLists):
         if version is None and row.data is None:
             raise NotFound("There is no version yet.")
         return download(request, row, version)
-
-    @extend_schema(responses={501: None})
-    @action(detail=True, pagination_class=None)
-    def stream(self, request: Request, pk: str) -> Response:
-        """Not built: versions are stored whole, so there is nothing that grows."""
-        self.get_object()
-        raise NotBuilt("Versions are stored whole: read one with /download.")
 
     def _version(self, row: Artifact, number: str) -> ArtifactVersion:
         rows = row.versions.order_by("-version")

@@ -8,9 +8,9 @@ from django.conf import settings
 
 from attune_project.identity.tokens import is_ours
 
-UPLOAD = re.compile(r"/api/v1/artifacts/[0-9]+/versions/upload")
+UPLOAD = re.compile(r"/api/v1/artifacts/[0-9]+/versions/(upload|file)")
 MIB = 1024 * 1024
-AROUND = 64 * 1024  # bytes of a multipart body beside its file
+AROUND = 64 * 1024  # bytes of a multipart body beside the file
 
 
 def upload_limit(scope: MutableMapping[str, Any]) -> int:

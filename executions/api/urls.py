@@ -4,6 +4,7 @@ from django.urls import include, path
 
 from attune_project.rest.router import Router
 from executions.api.actions import ActionsOfPack, ActionViews
+from executions.api.artifact_stream import ArtifactStream
 from executions.api.artifacts import ArtifactsOfExecution, ArtifactViews
 from executions.api.executing import ExecuteView
 from executions.api.executions import ExecutionViews
@@ -20,6 +21,7 @@ router.register("policies", PolicyViews)
 
 urlpatterns = [
     path("packs/<str:ref>/actions", ActionsOfPack.as_view({"get": "list"})),
+    path("artifacts/<str:pk>/stream", ArtifactStream.as_view()),
     path("executions/<str:pk>/artifacts", ArtifactsOfExecution.as_view({"get": "list"})),
     path("executions/execute", ExecuteView.as_view()),
     path("executions/stream", ExecutionStream.as_view()),

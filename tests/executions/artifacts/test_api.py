@@ -328,13 +328,6 @@ def test_a_version_is_deleted_and_its_number_never_given_again(api, make):
     assert upload(api, row, b"333").json()["data"]["version"] == 3
 
 
-@pytest.mark.parametrize(("method", "path"), [("post", "versions/file"), ("get", "stream")])
-def test_what_is_not_built_says_so(api, make, method, path):
-    answer = getattr(api, method)(f"{URL}/{make()['id']}/{path}")
-
-    assert (answer.status_code, answer.json()["code"]) == (501, "NOT_IMPLEMENTED")
-
-
 def test_the_artifacts_of_an_execution(api, run, left, make):
     (left.path / "report.txt").write_text("x")
     collect(run, left)

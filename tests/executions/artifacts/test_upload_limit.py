@@ -20,6 +20,7 @@ def test_an_upload_with_a_token_of_ours_may_be_long(administrator, settings):
 
     assert limit(PATH, token) > 7 * 1024 * 1024
     assert limit("/api/v1/artifacts", token) == 0
+    assert limit(PATH.replace("upload", "file"), token) > 7 * 1024 * 1024
     assert limit(PATH + "/x", token) == 0
     assert limit("/x" + PATH, token) == 0
 
