@@ -71,7 +71,7 @@ def _tried(execution: Execution, attempts: Sequence[Attempt]) -> Iterator[Passag
         yield Passage("status", execution.scheduled_at, Status.SCHEDULED)
 
 
-_AGAIN = {
+_AGAIN: Mapping[str, str] = {
     Status.FAILED: "tried again: the attempt failed",
     Status.TIMEOUT: "tried again: the attempt went over its time limit",
     Status.ABANDONED: "tried again: the worker of the attempt was lost",

@@ -167,7 +167,8 @@ def _write(found: list[Check], before: Mapping[str, HealthCheck], now: datetime)
         if row is not None and (row.status, row.reason) == (status, one.reason):
             continue
         since = row.since if row is not None and row.status == status else now
-        cause = (row and row.cause) if one.ok else cause_of(one, row)
+        kept = None if row is None else row.cause
+        cause = kept if one.ok else cause_of(one, row)
         rows.append(
             HealthCheck(
                 name=one.name, status=status, reason=one.reason, since=since, cause=cause, updated=now

@@ -4,7 +4,7 @@ So only the newest MOST of what the other filters leave are looked through, and 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,7 @@ from django.db.models import JSONField, QuerySet, TextField, Value
 from django.db.models.functions import Cast
 from drf_spectacular.utils import extend_schema_field
 from psycopg.errors import QueryCanceled
+from rest_framework.generics import GenericAPIView
 
 from attune_project.language.documents import DocumentError, parse_json
 from attune_project.rest.errors import BadRequest
@@ -55,7 +56,8 @@ class ResultContains(django_filters.Filter):  # type: ignore[misc]
         if isinstance(value, dict):
             return qs.filter(result__contains=Value(value, JSONField()))
         written = json.dumps(value, ensure_ascii=False)[1:-1]  # as it stands within a text of the result
-        return qs.alias(result_text=Cast("result", TextField())).filter(result_text__contains=written)
+        rows: QuerySet[Any] = qs.alias(result_text=Cast("result", TextField()))
+        return rows.filter(result_text__contains=written)
 
 
 def newest(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -65,14 +67,14 @@ def newest(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows if edge is None else rows.filter(created__gte=edge)
 
 
-class Searched:
+class Searched(GenericAPIView):
     """A list with `result_contains`: one that takes too long is refused, with a word on what would help."""
 
-    def paginate_queryset(self: Any, queryset: QuerySet[Any]) -> Any:
+    def paginate_queryset(self, queryset: QuerySet[Any] | Sequence[Any]) -> Any:
         if PARAMETER not in self.request.query_params:
-            return super().paginate_queryset(queryset)  # type: ignore[misc]
+            return super().paginate_queryset(queryset)
         with bounded():
-            return super().paginate_queryset(queryset)  # type: ignore[misc]
+            return super().paginate_queryset(queryset)
 
 
 @contextmanager
