@@ -58,9 +58,11 @@ class Enforcement(Row):
         indexes = [
             # claim and poll of enforcing: WHERE status = 'created' ORDER BY id
             models.Index(fields=["id"], condition=models.Q(status="created"), name="enforcement_owed_idx"),
-            # lists, newest first
+            # lists, newest first; that by a rule's id counts by the index of its ref
             models.Index(fields=["-created", "-id"], name="enforcement_created_idx"),
-            models.Index(fields=["rule_ref", "-created", "-id"], name="enforcement_rule_ref_idx"),
+            models.Index(
+                fields=["rule_ref", "-created", "-id"], include=["rule"], name="enforcement_rule_ref_idx"
+            ),
             models.Index(fields=["trigger_ref", "-created", "-id"], name="enforcement_trigger_ref_idx"),
             models.Index(
                 fields=["-created", "-id"],

@@ -46,9 +46,11 @@ class Event(Row):
         indexes = [
             # claim and poll of matching: WHERE status = 'new' ORDER BY id
             models.Index(fields=["id"], condition=models.Q(status="new"), name="event_new_idx"),
-            # lists, newest first
+            # lists, newest first; those by an id count by the index of its ref
             models.Index(fields=["-created", "-id"], name="event_created_idx"),
-            models.Index(fields=["trigger_ref", "-created", "-id"], name="event_trigger_ref_idx"),
+            models.Index(
+                fields=["trigger_ref", "-created", "-id"], include=["trigger"], name="event_trigger_ref_idx"
+            ),
             models.Index(
                 fields=["source_ref", "-created", "-id"],
                 condition=models.Q(source_ref__isnull=False),
@@ -56,6 +58,7 @@ class Event(Row):
             ),
             models.Index(
                 fields=["rule_ref", "-created", "-id"],
+                include=["rule"],
                 condition=models.Q(rule_ref__isnull=False),
                 name="event_rule_ref_idx",
             ),

@@ -11,8 +11,11 @@ from django.test.utils import CaptureQueriesContext
 from attune_project.console import metrics_retention, trace
 from attune_project.console.retention import chains
 from attune_project.messaging import steps
+from attune_project.packs.models import Pack
 from executions import log_chunks
 from executions.streams import changes
+from rules.models import Rule
+from sensors.models import Trigger
 from tests.architecture.test_plans import QUERIES, plan_of
 from tests.scale.conftest import BIG
 
@@ -138,6 +141,20 @@ def test_a_list_without_its_index_is_found_out(api):
     plans = plans_of(lambda: api.get("/api/v1/executions?trigger_ref=no.such"))
 
     assert set().union(*map(whole, plans)) == {"execution"}
+
+
+def test_lists_by_an_id_count_by_the_index_of_its_ref(api):
+    pack = Pack.objects.create(ref="pack1", label="x", version="1.0.0")
+    Trigger.objects.create(pk=1, ref="pack1.trigger1", label="x")
+    Rule.objects.create(pk=1, ref="pack1.rule1", pack=pack, pack_ref="pack1", label="x", trigger_ref="x.y",
+                        action_ref="x.y")  # fmt: skip
+
+    events = plans_of(lambda: api.get("/api/v1/events?trigger=1"))
+    enforcements = plans_of(lambda: api.get("/api/v1/enforcements?rule=1"))
+
+    assert "event_trigger_ref_idx" in set().union(*map(indexes, events))
+    assert "enforcement_rule_ref_idx" in set().union(*map(indexes, enforcements))
+    assert "Index Only Scan" in {node["Node Type"] for plan in enforcements for node in nodes(plan)}
 
 
 @pytest.mark.parametrize("page", ["execution", "attempt"])
