@@ -120,6 +120,7 @@ def measured(bench: Bench, name: str) -> dict[str, Any]:
     except Exception as problem:
         if not isinstance(problem, Incorrect):
             traceback.print_exc()
+        say(f"{name}: failed: {problem}")
         bench.close()  # the services may be in any state
         return {"unit": "", "failed": f"{type(problem).__name__}: {problem}"}
     say(f"{name}: {found.get('median')} {found['unit']} ({time.monotonic() - began:.0f} s)")

@@ -23,6 +23,12 @@ CHAIN = (
     "FROM event e JOIN enforcement n ON n.event_id = e.id JOIN execution x ON x.id = n.execution_id"
     f" WHERE e.trigger_ref = '{TRIGGER}' AND e.id > %s"
 )
+HOPS = {
+    "event_to_decided": "e.decided_at - e.created",
+    "decided_to_scheduled": "x.scheduled_at - e.decided_at",
+    "scheduled_to_started": "x.started_at - x.scheduled_at",
+    "started_to_finished": "x.finished_at - x.started_at",
+}
 # By the partial indexes of the steps' own polls: cheap to ask often.
 OWED = """
 SELECT EXISTS (SELECT FROM event WHERE status = 'new')
@@ -123,6 +129,12 @@ class Stage:
             "end": self.rows.percentiles("x.finished_at - e.created", CHAIN, after),
             # what is under way at the end is no more than came within a second, and it came on time
             "held": left <= max(rate, 50) and told["late"] < 1.0,
+        }
+
+    def hops(self, after: int) -> dict[str, float]:
+        """Return the median ms of each part of the way."""
+        return {
+            f"{name}_ms": self.rows.percentiles(took, CHAIN, after)["p50_ms"] for name, took in HOPS.items()
         }
 
     def rate(self, after: int, count: int, costs: "Costs") -> dict[str, Any]:

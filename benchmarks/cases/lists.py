@@ -21,6 +21,7 @@ WITH numbers AS (
     SELECT n, 'bench.alert', jsonb_build_object('host', 'host-' || n %% 1000, 'value', n %% 100), 'decided',
            moment, 1, md5(n::text)::uuid, moment, moment
     FROM numbers
+    ON CONFLICT (id) DO NOTHING -- the services may have recorded an alert
 ), enforcements AS (
     INSERT INTO enforcement (id, rule_id, rule_ref, trigger_ref, event_id, status, rule_version,
                              execution_id, trace_id, resolved_at, created, updated)

@@ -104,8 +104,14 @@ def latency(bench: Bench) -> dict[str, Any]:
     with repairs_counted(stage) as repairs:
         for rate in LATENCY_RATES:
             for lasting in (1, seconds):  # the first second doesn't count
+                after = stage.last()
                 told = stage.sustain(rate, lasting, batch=1, threads=1 if rate < 100 else 2)
-            found[f"at_{rate}"] = {"start": told["start"], "end": told["end"], "held": told["held"]}
+            found[f"at_{rate}"] = {
+                "start": told["start"],
+                "end": told["end"],
+                "held": told["held"],
+                "median_of": stage.hops(after),
+            }
     rate = LATENCY_RATES[0]
     theirs = by_hand(stage, pipeline, lambda one: one.latency(rate, int(rate * seconds)))
     ours = found[f"at_{rate}"]["end"]["p50_ms"]

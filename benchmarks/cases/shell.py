@@ -16,9 +16,9 @@ def shell_actions(bench: Bench) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="attune-bench-pack-") as folder:
         pack = actions.write_pack(Path(folder) / "pack")
         bare = actions.bare(["/bin/bash", str(pack / "actions/nothing.sh")])
-        with bench.alone(
-            "notifier", "executor", *WORKERS, feeders=0, ATTUNE_HEARTBEAT_SECONDS="0.5"
-        ) as stage:
+        # A sensor, since an executor that misses other services records alerts, which somebody must decide.
+        services = ("notifier", "executor", "sensor", *WORKERS)
+        with bench.alone(*services, feeders=0, ATTUNE_HEARTBEAT_SECONDS="0.5") as stage:
             stage.spine.manage("load_pack", str(pack))
             found = actions.drain(stage.spine, list(WORKERS), REF, bench.sizes.shell)
             stage.settle(120)
