@@ -11,7 +11,7 @@ import pytest
 from tests.integration.servers import free_port, fresh_database, fresh_vhost
 from tests.integration.spine import Spine
 from tests.zoo.animals import ANIMALS
-from tests.zoo.keeper import Keeper, memory_of, write_pack
+from tests.zoo.keeper import OF_THE_SANDBOX, Keeper, memory_of, write_pack
 
 WORKERS = {"worker": "none", "worker:user": "user", "worker:bwrap": "bwrap"}
 
@@ -27,6 +27,7 @@ def zoo() -> Iterator[Keeper]:
             database_url, broker_url, folder / "data", free_port(),
             ATTUNE_LEASE_SECONDS="10", ATTUNE_WORKER_POOLS="user,bwrap", ATTUNE_WORKER_SLOTS="8",
             ATTUNE_PYTHON=python_for_anybody(),
+            ATTUNE_RUN_UIDS=f"{OF_THE_SANDBOX[0]}-{OF_THE_SANDBOX[-1]}",
         )  # fmt: skip
         spine.prepare()
         (folder / "data" / "keep-out").write_text("keep-out")

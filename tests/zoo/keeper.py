@@ -17,7 +17,7 @@ from tests.zoo.animal import MODES, Animal, shell
 
 BYSTANDER = shell("bystander", "sleep 0.2\necho fine")
 GRACE = 7.0  # seconds within which a run must be over after its limit or its cancel
-OF_THE_SANDBOX = range(64000, 65000)
+OF_THE_SANDBOX = range(63000, 64000)  # not those of other tests that run at the same time
 
 
 @dataclass
