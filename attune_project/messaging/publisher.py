@@ -35,6 +35,7 @@ IDS_PER_MESSAGE = 500
 # greater part of a hop.
 SWITCH_SECONDS = 0.0005
 LONGEST_PAUSE = 5.0
+TURN_SECONDS = 0.002  # at most that whoever rings lets the publisher go first
 GATHER_SECONDS = 0.005  # between two messages of a kind
 LAZY_SECONDS = 0.25  # the same where nobody waits for it; streams are to hear of a change within a second
 
@@ -120,12 +121,21 @@ class PublisherThread(threading.Thread):
         self._connection: Connection | None = None
         self._producer: Producer | None = None
         self._returned: list[str] = []
+        self._turn = threading.Event()  # over: what was due is on its way
         self._pause = 0.0
         self._down_until = 0.0
         self._reason = ""
 
     def send(self, letter: Letter) -> None:
+        """Take a letter. What is due is written while its sender stands aside, for an instant at most: two
+        threads that compute at once hold each other up for longer than either takes."""
+        now = time.monotonic()
+        stands_aside = self._due_at(letter) <= now >= self._down_until
+        if stands_aside:
+            self._turn.clear()
         self._letters.put(letter)
+        if stands_aside:
+            self._turn.wait(TURN_SECONDS)
 
     def stop(self, timeout: float = 2.0) -> None:
         """Send what is waiting, then end."""
@@ -142,6 +152,7 @@ class PublisherThread(threading.Thread):
                 except Exception:  # nothing may end this thread: the process would fall silent
                     log.exception("letter not delivered", message_type=letter.message.name)
                 self._sent_at[letter.kind] = time.monotonic()
+            self._turn.set()
         self._close()
 
     def _take(self) -> bool:
@@ -242,9 +253,22 @@ class PublisherThread(threading.Thread):
             self._connection.ensure_connection(
                 max_retries=1, timeout=math.ceil(settings.ATTUNE_PUBLISH_TIMEOUT)
             )
-            on_return = self._on_return if broker.is_amqp() else None
-            self._producer = Producer(self._connection.channel(), on_return=on_return)
+            channel = self._connection.channel()
+            if broker.is_amqp():
+                self._tell_when_written(channel)
+            self._producer = Producer(channel, on_return=self._on_return if broker.is_amqp() else None)
         return self._producer
+
+    def _tell_when_written(self, channel: Any) -> None:
+        """Let the sender go on while the confirm is on its way (py-amqp: publish, then wait for it)."""
+        publish = channel._basic_publish
+
+        def write(*args: Any, **options: Any) -> Any:
+            answer = publish(*args, **options)
+            self._turn.set()
+            return answer
+
+        channel._basic_publish = write
 
     def _on_return(self, error: Exception, exchange: Any, routing_key: str, message: Any) -> None:
         self._returned.append(str(error))
