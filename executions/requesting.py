@@ -192,7 +192,7 @@ def _make(
     admitted = [_queued(*pair, known) for pair in zip(wanted, admissions, strict=True)]
     columns = list(zip(*(_columns(*each) for each in zip(wanted, terms, admitted, strict=True)), strict=True))
     queues = {one.queue for one in admitted if one.queue is not None}
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         locked = _lock(queues)
         rows = rows_of(_INSERT, [*(list(column) for column in columns), known.stamp])
         if not rows:

@@ -37,9 +37,9 @@ def match_pending(limit: int) -> int:
         rules = ruleset.current()
         every = bool(settings.ATTUNE_RECORD_NON_MATCHES)
         decisions = [decision for event in events for decision in decide(event, rules, every=every)]
-        ring(ENFORCEMENT_CREATED, _enforce([one for one in decisions if one.outcome == Outcome.MATCHED]))
+        matches = [one for one in decisions if one.outcome == Outcome.MATCHED]
+        ring(ENFORCEMENT_CREATED, _decide_all([event.id for event in events], rules.revision, matches))
         _keep([one for one in decisions if one.outcome == Outcome.ERROR or _kept_anyway(one)])
-        _mark_decided([event.id for event in events], rules.revision)
     return len(events)
 
 
@@ -66,7 +66,13 @@ def _kept_anyway(decision: Decision) -> bool:
     return bool(settings.ATTUNE_RECORD_NON_MATCHES) and decision.outcome == Outcome.NOT_MATCHED
 
 
+_DECIDE = """
+UPDATE event SET status = 'decided', decided_at = GREATEST(clock_timestamp(), created),
+                 updated = clock_timestamp(), ruleset_revision = %s::bigint
+WHERE id = ANY(%s::bigint[])
+"""
 _ENFORCE = """
+WITH decided AS (DECIDE)
 INSERT INTO enforcement (rule_id, rule_ref, trigger_ref, event_id, status, condition, conditions, config,
                          rule_version, trace_id, created, updated)
 SELECT rule_id, rule_ref, trigger_ref, event_id, 'created', condition, conditions, config,
@@ -77,16 +83,19 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], %s::text[], %s::
      clock_timestamp() AS moment
 ON CONFLICT ON CONSTRAINT enforcement_event_id_rule_id_key DO NOTHING
 RETURNING id
-"""
+""".replace("DECIDE", _DECIDE)
 
 
-def _enforce(matches: Sequence[Decision]) -> list[int]:
+def _decide_all(ids: list[int], revision: int, matches: Sequence[Decision]) -> list[int]:
+    """Mark events as decided and make their enforcements, in one statement; return the ids of these."""
     if not matches:
+        rows_of(_DECIDE, [revision, ids])
         return []
     rules = {one.rule.id: one.rule for one in matches}
     conditions = {rule_id: json.dumps(rule.raw_conditions) for rule_id, rule in rules.items()}
     columns = list(zip(*(_enforcement(one, conditions[one.rule.id]) for one in matches), strict=True))
-    return [row[0] for row in rows_of(_ENFORCE, [list(column) for column in columns])]
+    rows = rows_of(_ENFORCE, [revision, ids, *(list(column) for column in columns)])
+    return [row[0] for row in rows]
 
 
 def _enforcement(match: Decision, conditions: str) -> tuple[Any, ...]:
@@ -134,11 +143,3 @@ def storable(reason: str | None) -> str | None:
     if reason is None:
         return None
     return reason[:LONGEST_REASON].replace("\x00", "\ufffd").encode(errors="replace").decode()
-
-
-def _mark_decided(ids: list[int], revision: int) -> None:
-    rows_of(
-        "UPDATE event SET status = 'decided', decided_at = GREATEST(clock_timestamp(), created),"
-        " updated = clock_timestamp(), ruleset_revision = %s WHERE id = ANY(%s)",
-        [revision, ids],
-    )
