@@ -36,7 +36,8 @@ IDS_PER_MESSAGE = 500
 SWITCH_SECONDS = 0.0005
 LONGEST_PAUSE = 5.0
 TURN_SECONDS = 0.002  # at most that whoever rings lets the publisher go first
-GATHER_SECONDS = 0.005  # between two messages of a kind
+GATHER_SECONDS = 0.005  # between two messages of a kind, in the long run
+AHEAD_SECONDS = 0.02  # of that pace a kind may be that has been quiet
 LAZY_SECONDS = 0.25  # the same where nobody waits for it; streams are to hear of a change within a second
 
 
@@ -151,7 +152,7 @@ class PublisherThread(threading.Thread):
                     self._deliver(letter)
                 except Exception:  # nothing may end this thread: the process would fall silent
                     log.exception("letter not delivered", message_type=letter.message.name)
-                self._sent_at[letter.kind] = time.monotonic()
+                self._note_sent(letter.kind)
             self._turn.set()
         self._close()
 
@@ -176,6 +177,11 @@ class PublisherThread(threading.Thread):
         due = [letter for letter in self._waiting if letter.kind in kinds]
         self._waiting = [letter for letter in self._waiting if letter.kind not in kinds]
         return due
+
+    def _note_sent(self, kind: Kind) -> None:
+        """Keep a kind to its pace. A few that come close together, as events do, needn't wait for another."""
+        paced = self._sent_at.get(kind, 0.0) + GATHER_SECONDS
+        self._sent_at[kind] = max(paced, time.monotonic() - AHEAD_SECONDS)
 
     def _due_at(self, letter: Letter) -> float:
         if letter.probe:

@@ -72,6 +72,17 @@ def test_the_next_of_a_kind_waits_for_others_and_holds_up_no_other_kind(idle_thr
     assert thread._waiting == [letters[0]]
 
 
+def test_a_few_that_come_close_together_need_not_wait_for_each_other(idle_thread):
+    thread, letter = idle_thread(), Letter(EVENT_CREATED, [1])
+
+    for _ring in range(4):
+        thread._note_sent(letter.kind)
+        assert thread._due_at(letter) <= time.monotonic()
+    for _ring in range(10_000):
+        thread._note_sent(letter.kind)
+    assert thread._due_at(letter) > time.monotonic() + publishing.GATHER_SECONDS
+
+
 def test_a_probe_waits_for_nothing(idle_thread):
     probe = Letter(EVENT_CREATED, probe="web")
 
