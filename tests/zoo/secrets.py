@@ -137,7 +137,7 @@ for path in folder.rglob("*"):
         says=r"NoNewPrivs:\s+1",
     ),
     shell("has_no_capabilities", "grep CapEff /proc/self/status", says=r"CapEff:\s+0+\b", modes=CAGED),
-    shell("is_somebody_else", "id -u", says=r"^64\d\d\d\b", modes=("user",)),
+    shell("is_somebody_else", "id -u", says=r"^63\d\d\d\b", modes=("user",)),
     python(
         "reads_the_homes_of_others",
         """
