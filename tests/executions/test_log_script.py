@@ -1,13 +1,8 @@
 """The script that tails a log in a page: what it asks for, shows, and does when it is refused."""
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "executions/static/executions/log.js"
+from tests.executions.browsing import run_script
 
 # As much of a browser as the script needs.
 BROWSER = """
@@ -34,18 +29,7 @@ const tell = (source, id, text) => source.onmessage({lastEventId: id, data: JSON
 
 @pytest.fixture
 def browse():
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed")
-
-    def run(steps: str) -> list:
-        program = f"{BROWSER}{steps}"
-        done = subprocess.run(
-            [node, "-e", program, str(SCRIPT)], capture_output=True, text=True, check=True, timeout=120
-        )
-        return json.loads(done.stdout)
-
-    return run
+    return lambda steps: run_script("log.js", f"{BROWSER}{steps}")
 
 
 def test_it_shows_what_comes_until_the_end(browse):

@@ -1,13 +1,8 @@
 """The script that keeps an execution's page at its present state."""
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "executions/static/executions/refresh.js"
+from tests.executions.browsing import run_script
 
 # As much of a browser as the script needs. `page` is what the server shows, `parts` what this page does.
 BROWSER = """
@@ -51,18 +46,7 @@ const pass = async () => { await settle(); timers.splice(0).forEach(run => run()
 
 @pytest.fixture
 def browse():
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("node is not installed")
-
-    def run(steps: str) -> list:
-        program = f"{BROWSER}(async () => {{{steps}}})();"
-        done = subprocess.run(
-            [node, "-e", program, str(SCRIPT)], capture_output=True, text=True, check=True, timeout=120
-        )
-        return json.loads(done.stdout)
-
-    return run
+    return lambda steps: run_script("refresh.js", f"{BROWSER}(async () => {{{steps}}})();")
 
 
 def test_a_change_exchanges_the_parts_of_the_page(browse):
