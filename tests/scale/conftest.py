@@ -37,7 +37,8 @@ SELECT n, 1, 1 + n / ({rows} / 10), 'completed', moment, moment FROM source;
 # Those that stand for a constraint stay: rows come in the order of most of them.
 INDEXES = """
 SELECT i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) FROM pg_index i
-WHERE i.indrelid = ANY(%s::regclass[]) AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
+WHERE i.indrelid = ANY(%s::regclass[])
+  AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid)
 """
 
 
