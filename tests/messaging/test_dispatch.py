@@ -25,7 +25,11 @@ def executor(monkeypatch):
 @pytest.fixture
 def counted(monkeypatch):
     seen = []
-    monkeypatch.setattr(counts, "add", lambda *what: seen.append(what))
+
+    def add(name, label, outcome, amount=1):
+        seen.extend([(name, label, outcome)] * amount)
+
+    monkeypatch.setattr(counts, "add", add)
     return seen
 
 
@@ -133,3 +137,40 @@ def test_a_long_backlog_gives_other_queues_their_turn(executor, counted, monkeyp
     dispatch.dispatch(ENFORCEMENT_CREATED, request(), [1, 2])
 
     assert fake_publisher.rung(ENFORCEMENT_CREATED) == [1]
+
+
+def test_messages_that_came_together_run_their_step_once(executor, counted, monkeypatch):
+    steps_run = []
+    monkeypatch.setattr(steps, "work", lambda step: steps_run.append(step) or (0, False))
+    deliveries = [dispatch.Delivery(request().headers, request().delivery_info, [n]) for n in (1, 2, 3)]
+
+    assert dispatch.handle(ENFORCEMENT_CREATED, deliveries) == [None, None, None]
+
+    assert len(steps_run) == 1
+    assert counted == [("consumed", "attune.executions.queue", "ok")] * 3
+
+
+def test_each_of_them_is_judged_for_itself(executor, counted, monkeypatch, settings):
+    settings.BROKER_URL = "amqp://localhost//"
+    monkeypatch.setattr(dispatch, "_answer", lambda message, key, service: None)
+
+    def fail(step):
+        raise ValueError("poison")
+
+    monkeypatch.setattr(steps, "work", fail)
+    came = [request(), request(exchange="attune.events"), request(probe="sensor")]
+
+    ring, stray, probe = dispatch.handle(
+        ENFORCEMENT_CREATED, [dispatch.Delivery(one.headers, one.delivery_info, [1]) for one in came]
+    )
+
+    assert (ring.requeue, stray.requeue, probe) == (True, False, None)
+
+
+def test_a_probe_that_cannot_be_answered_ends_nothing(executor, monkeypatch):
+    def fail(key, service):
+        raise RuntimeError("no such table")
+
+    monkeypatch.setattr(dispatch.probes, "answer", fail)
+
+    dispatch.dispatch(ENFORCEMENT_CREATED, request(probe="sensor"), [])
