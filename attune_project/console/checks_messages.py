@@ -123,13 +123,23 @@ def trouble(route: Route, service: str, probe: Probe | None, around: Around) -> 
         return (
             f"The {service} service has sent no probe of {way} for {probe.sent:.0f} s: is it running?{said}"
         )
-    if probe.unanswered <= late() or excused(route, probe, around):
+    if probe.unanswered <= patience(route, around) or excused(route, probe, around):
         return None
     return (
         f"Probes of {way} from the {service} service have not been answered for {probe.unanswered:.0f} s: the"
         f" {message.consumer} service should read them from {route.queue} as task {message.task}. Is it"
         f" running, does it read that queue, is the queue bound? `manage.py topology --check` looks.{said}"
     )
+
+
+def patience(route: Route, around: Around) -> float:
+    """Return for how many seconds a probe may stay unanswered.
+
+    Half as long when a poll has just found rows of its step without their message: two witnesses agree.
+    """
+    step = steps.of_message(route.message)
+    repaired = around.states.get(step.name, SILENT).repaired if step else None
+    return late() / 2 if repaired is not None and repaired < late() else late()
 
 
 def excused(route: Route, probe: Probe, around: Around) -> bool:
