@@ -183,7 +183,10 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 if current_service() == "web":
     DATABASES["default"].update(CONN_MAX_AGE=0, CONN_HEALTH_CHECKS=False)
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 20, "timeout": 5}
+    # A pool that goes on trying in ever longer intervals would be the last to know that the database is back.
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1, "max_size": 20, "timeout": 3, "reconnect_timeout": 3,
+    }  # fmt: skip
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.text("BROKER_URL", "amqp://guest:guest@localhost:5672//")
