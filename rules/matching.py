@@ -1,18 +1,22 @@
 """event -> enforcement."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
+from attune_project.messaging import counts
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import ENFORCEMENT_CREATED
 from attune_project.statements import rows_of
 from rules import ruleset
 from rules.deciding import Decision, Seen, decide
 from rules.models import Outcome
+from rules.ruleset import Ruleset
 
 LONGEST_REASON = 2000
 _CLAIM = """
@@ -35,12 +39,30 @@ def match_pending(limit: int) -> int:
         if not events:
             return 0
         rules = ruleset.current()
-        every = bool(settings.ATTUNE_RECORD_NON_MATCHES)
-        decisions = [decision for event in events for decision in decide(event, rules, every=every)]
+        decisions = _decisions(events, rules)
         matches = [one for one in decisions if one.outcome == Outcome.MATCHED]
         ring(ENFORCEMENT_CREATED, _decide_all([event.id for event in events], rules.revision, matches))
         _keep([one for one in decisions if one.outcome == Outcome.ERROR or _kept_anyway(one)])
     return len(events)
+
+
+def _decisions(events: Iterable[Seen], rules: Ruleset) -> list[Decision]:
+    """Ask the rules, and count by trigger: events, rules that were asked, processor time."""
+    every = bool(settings.ATTUNE_RECORD_NON_MATCHES)
+    decisions: list[Decision] = []
+    cost: Counter[tuple[str, str]] = Counter()
+    began = time.thread_time_ns()
+    for event in events:
+        found = decide(event, rules, every=every)
+        ended = time.thread_time_ns()
+        cost[event.trigger_ref, counts.EVENTS] += 1
+        cost[event.trigger_ref, counts.RULES] += len(found)
+        cost[event.trigger_ref, counts.NANOSECONDS] += ended - began
+        decisions += found
+        began = ended
+    for (trigger_ref, outcome), amount in cost.items():
+        counts.add(counts.MATCHED, trigger_ref, outcome, amount)
+    return decisions
 
 
 def _claim(limit: int) -> list[Seen]:
