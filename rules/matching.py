@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from attune_project.faults import fault
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import ENFORCEMENT_CREATED
 from attune_project.statements import rows_of
@@ -34,12 +35,15 @@ def match_pending(limit: int) -> int:
         events = _claim(limit)
         if not events:
             return 0
+        fault("match.claimed")
         rules = ruleset.current()
         every = bool(settings.ATTUNE_RECORD_NON_MATCHES)
         decisions = [decision for event in events for decision in decide(event, rules, every=every)]
         matches = [one for one in decisions if one.outcome == Outcome.MATCHED]
         ring(ENFORCEMENT_CREATED, _decide_all([event.id for event in events], rules.revision, matches))
         _keep([one for one in decisions if one.outcome == Outcome.ERROR or _kept_anyway(one)])
+        fault("match.before_commit")
+    fault("match.after_commit")
     return len(events)
 
 

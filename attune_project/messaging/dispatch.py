@@ -8,6 +8,7 @@ from celery import shared_task
 from celery.exceptions import Reject
 from django.db import InterfaceError, OperationalError, connections
 
+from attune_project.faults import fault
 from attune_project.messaging import broker, counts, probes, steps
 from attune_project.messaging.publisher import Letter, publisher
 from attune_project.messaging.topology import MessageType
@@ -42,7 +43,9 @@ def dispatch(message: MessageType, request: Any, ids: list[int]) -> None:
         if headers.get("probe"):
             _answer(message, key, headers["probe"])
             return
+        fault("message.before_work")
         _run(message, ids, key)
+        fault("message.before_ack")
 
 
 def _refuse_misrouted(message: MessageType, delivery: dict[str, Any], key: str) -> None:

@@ -26,6 +26,7 @@ from celery import current_app
 from django.conf import settings
 from kombu import Connection, Producer
 
+from attune_project.faults import fault
 from attune_project.messaging import broker, counts, declare
 from attune_project.messaging.topology import MessageType
 
@@ -239,6 +240,8 @@ class PublisherThread(threading.Thread):
             {"mandatory": True, "timeout": timeout, "confirm_timeout": timeout} if broker.is_amqp() else {}
         )
         producer = self._connected()
+        if letter.ids:
+            fault("ring.before_publish")
         producer.publish(
             body,
             exchange=entity,
@@ -250,6 +253,8 @@ class PublisherThread(threading.Thread):
             **limits,
             **properties,
         )
+        if letter.ids:
+            fault("ring.after_publish")
         if self._returned:
             raise Unroutable(f"no queue is bound to {entity.name} with {key}: {self._returned[0]}")
 

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
+from attune_project.faults import fault
 from attune_project.rest.access import OPEN
 from attune_project.rest.errors import BadRequest, PayloadTooLarge
 from attune_project.rest.parsers import document
@@ -66,6 +67,7 @@ class WebhookView(View):
             recorded = record_event(event, Known({trigger.ref: trigger}))
         except EventRefused as refused:
             raise as_refusal(refused) from None
+        fault("webhook.before_answer")
         told = {
             "event_id": recorded.id,
             "trigger_ref": trigger.ref,
