@@ -62,7 +62,7 @@ def check(
 
 def _look(invariant: Invariant, seconds: float, timeout: float | None) -> Violation:
     limit = 0 if timeout is None else max(1, int(timeout * 1000))
-    parameters = {
+    parameters: dict[str, Any] = {
         "seconds": seconds,
         "lease": settings.ATTUNE_LEASE_SECONDS,
         "constraints": constraints(),
