@@ -22,7 +22,8 @@ ACTIONS = ("kill", "raise", "freeze")
 FROZEN_SECONDS = 8.0  # longer than a lease of LEASE
 LEASE = {"ATTUNE_LEASE_SECONDS": "6", "ATTUNE_HEARTBEAT_SECONDS": "1"}
 PACK = Path(__file__).with_name("rehearsed")
-TRIGGERS = ("rh.instant", "rh.marked", "rh.again")
+PAUSES = {"rh.instant": 0.0, "rh.marked": 1.0, "rh.again": 1.0}  # seconds between events: no backlog grows
+TRIGGERS = tuple(PAUSES)
 _SAID = re.compile(r"^FAULT (\S+):(\w+)$", re.MULTILINE)
 
 Fault = tuple[str, str, str]  # service, point, action
@@ -50,6 +51,7 @@ class Rehearsal:
         self.owed = set(faults)
         self.accepted: Counter[str] = Counter()
         self._stopped_at: dict[int, float] = {}
+        self._sent_at: dict[str, float] = {}
         self._waiting: dict[str, str] = {}  # a dedup key by its trigger: not answered yet
 
     def prepare(self) -> None:
@@ -72,8 +74,10 @@ class Rehearsal:
 
     def _round(self) -> bool:
         self.look_after()
-        for trigger in TRIGGERS:
-            self._send(trigger)
+        for trigger, pause in PAUSES.items():
+            if time.monotonic() - self._sent_at.get(trigger, 0.0) >= pause:
+                self._sent_at[trigger] = time.monotonic()
+                self._send(trigger)
         self._give_occasion()
         return not self.owed
 
