@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu.utils.url import maybe_sanitize_url
 
 from attune_project import environment as env
+from attune_project import faults
 from attune_project.service import current_service
 
 django_stubs_ext.monkeypatch()  # so that ModelAdmin[Rule] and the like mean what they say at run time
@@ -93,6 +94,7 @@ ATTUNE_RETENTION = env.flag("ATTUNE_RETENTION", True)
 ATTUNE_RETENTION_DAYS = env.integer("ATTUNE_RETENTION_DAYS", 30, minimum=1)
 ATTUNE_RETENTION_AUDIT_DAYS = env.integer("ATTUNE_RETENTION_AUDIT_DAYS", 90, minimum=1)
 ATTUNE_RABBITMQ_MANAGEMENT_URL = env.text("ATTUNE_RABBITMQ_MANAGEMENT_URL")
+ATTUNE_FAULTS = faults.parse(env.text("ATTUNE_FAULTS"))
 
 INSTALLED_APPS = [
     "unfold.apps.BasicAppConfig",  # the admin site is ours: identity.site

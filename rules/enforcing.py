@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from attune_project.faults import fault
 from attune_project.statements import rows_of
 from executions.models import Action
 from executions.requesting import Wanted, request_executions
@@ -48,11 +49,14 @@ def enforce_pending(limit: int) -> int:
         rows = rows_of(_CLAIM, [limit])
         if not rows:
             return 0
+        fault("enforce.claimed")
         kinds = _kinds(rows[0][7])
         wanted = [(row[0], _wanted(row, kind)) for row in rows if (kind := kinds.get((*row[5:7], row[2])))]
         made = request_executions([one for _, one in wanted])
         _resolve([row_id for row_id, _ in wanted], made)
         _disable(sorted({row[0] for row in rows} - {row_id for row_id, _ in wanted}))
+        fault("enforce.before_commit")
+    fault("enforce.after_commit")
     return len(rows)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from attune_project.faults import fault
 from attune_project.messaging import counts
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import ENFORCEMENT_CREATED
@@ -38,11 +39,14 @@ def match_pending(limit: int) -> int:
         events = _claim(limit)
         if not events:
             return 0
+        fault("match.claimed")
         rules = ruleset.current()
         decisions = _decisions(events, rules)
         matches = [one for one in decisions if one.outcome == Outcome.MATCHED]
         ring(ENFORCEMENT_CREATED, _decide_all([event.id for event in events], rules.revision, matches))
         _keep([one for one in decisions if one.outcome == Outcome.ERROR or _kept_anyway(one)])
+        fault("match.before_commit")
+    fault("match.after_commit")
     return len(events)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from structlog.contextvars import get_contextvars
 
+from attune_project.faults import fault
 from attune_project.language import schemas
 from attune_project.language.documents import DocumentError, check_document
 from attune_project.messaging.ring import ring
@@ -69,7 +70,9 @@ def record_events(events: Sequence[NewEvent], known: "Known | None" = None) -> l
     known = known or Known.of(events)
     outcomes: list[Recorded | EventRefused | None] = [known.refusal(event) for event in events]
     good = [index for index, outcome in enumerate(outcomes) if outcome is None]
+    fault("event.before_insert")
     stored = _insert([events[index] for index in good], known)
+    fault("event.after_insert")
     ring(EVENT_CREATED, [recorded.id for recorded in stored if not recorded.duplicate])
     for index, recorded in zip(good, stored, strict=True):
         outcomes[index] = recorded

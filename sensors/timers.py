@@ -16,6 +16,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
+from attune_project.faults import fault
 from sensors.alerts import Alert, record_alerts
 from sensors.misfires import Fire, Plan, TimerState, plan
 from sensors.models import SlotOutcome, Timer
@@ -173,6 +174,9 @@ def fire_due(now: datetime | None = None, limit: int = 100) -> int:
         if decided:
             fired = _record(decided)
             _advance(decided, fired)
+            fault("timer.before_commit")
+    if timers:
+        fault("timer.after_commit")
     return len(timers)
 
 
@@ -242,6 +246,7 @@ def _give_up(timer: Due, reason: str) -> None:
 def _record(decided: list[Decided]) -> Counter[int]:
     """Record slots, and the events of those that no row knew yet; return how many fired, by timer."""
     new = _record_slots(decided)
+    fault("timer.slot_taken")
     fires = [
         (each, fire) for each in decided for fire in each.plan.fires if (each.timer.id, fire.slot) in new
     ]

@@ -1,8 +1,13 @@
 """Admin pages of the house: health, probes, steps, counts and dead letters."""
 
+from functools import partial
+from typing import Any
+
 from django.contrib import admin
+from django.urls import path
 
 from attune_project.console import admin_retention  # noqa: F401 (Django looks for pages in this module)
+from attune_project.console.admin_invariants import NAME, invariants_page
 from attune_project.console.models import HealthCheck
 from attune_project.identity.admin_access import RbacModelAdmin
 from attune_project.identity.admin_history import HistoryAdmin, pretty
@@ -22,6 +27,10 @@ class HealthCheckAdmin(HouseAdmin):
     list_filter = ("status",)
     search_fields = ("name", "cause")
     ordering = ("-status", "since")  # red before ok
+
+    def get_urls(self) -> list[Any]:
+        page = self.admin_site.admin_view(partial(invariants_page, self))
+        return [path("invariants/", page, name=NAME), *super().get_urls()]
 
 
 @admin.register(MessageProbe)

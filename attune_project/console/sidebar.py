@@ -6,7 +6,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 
-Entry = tuple[str, str, str]  # title, app and model, icon
+Entry = tuple[str, str, str]  # title, app and model (or page), icon
+PAGES = {"console_invariants": "console_healthcheck"}  # pages of their own, seen by who sees that model
 GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     (
         "Happens",
@@ -42,6 +43,7 @@ GROUPS: tuple[tuple[str, tuple[Entry, ...]], ...] = (
             ("Workers", "packs_worker", "dns"),
             ("Environments", "executions_runtimeenvironment", "deployed_code"),
             ("Health", "console_healthcheck", "monitor_heart"),
+            ("Invariants", "console_invariants", "fact_check"),
             ("Probes", "messaging_messageprobe", "network_ping"),
             ("Steps", "messaging_step", "stairs"),
             ("Dead letters", "messaging_deadletter", "mark_email_unread"),
@@ -61,10 +63,17 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
         for model, page in admin.site._registry.items()
         if page.has_module_permission(request)
     }
-    groups = [(title, [_item(entry) for entry in entries if entry[1] in seen]) for title, entries in GROUPS]
+    groups = [
+        (title, [_item(entry) for entry in entries if PAGES.get(entry[1], entry[1]) in seen])
+        for title, entries in GROUPS
+    ]
     return [{"title": title, "separator": True, "items": items} for title, items in groups if items]
 
 
 def _item(entry: Entry) -> dict[str, Any]:
     title, name, icon = entry
-    return {"title": title, "icon": icon, "link": reverse(f"admin:{name}_changelist")}
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse(f"admin:{name if name in PAGES else f'{name}_changelist'}"),
+    }

@@ -3,9 +3,11 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.db import connections
 from django.db.models.signals import pre_migrate
 
+from attune_project import faults
 from attune_project.service import current_service, keep_private
 
 
@@ -30,6 +32,7 @@ class MessagingConfig(AppConfig):
             probes,  # noqa: F401
         )
 
+        faults.arm(settings.ATTUNE_FAULTS)
         pre_migrate.connect(create_schema, dispatch_uid="attune-schema")
         if current_service() != "shell":
             keep_private()

@@ -1,8 +1,9 @@
-"""System checks: the table of messages is whole."""
+"""System checks: the table of messages is whole, and no rehearsal goes on in production."""
 
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, register
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
 
 from attune_project.messaging import steps, topology
 from attune_project.service import SERVICES
@@ -36,3 +37,18 @@ def check_topology(**_: Any) -> list[CheckMessage]:
     for name in {name for name in names if names.count(name) > 1}:
         problems.append(Error(f"The queue {name} is used by more than one message type.", id="attune.E003"))
     return problems
+
+
+@register("messaging")
+def check_faults(**_: Any) -> list[CheckMessage]:
+    """Nobody rehearses failures in production unawares."""
+    if not (settings.PRODUCTION and settings.ATTUNE_FAULTS):
+        return []
+    points = ", ".join(sorted({one.point for one in settings.ATTUNE_FAULTS}))
+    return [
+        Warning(
+            f"ATTUNE_FAULTS is set: processes kill, freeze or fail themselves at {points}.",
+            hint="Unset it unless you rehearse failures.",
+            id="attune.W001",
+        )
+    ]

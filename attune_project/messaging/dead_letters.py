@@ -8,6 +8,7 @@ import structlog
 from django.db import transaction
 from kombu import Connection
 
+from attune_project.faults import fault
 from attune_project.messaging import broker, topology
 from attune_project.messaging.models import DeadLetter
 from attune_project.messaging.ticker import every
@@ -35,6 +36,7 @@ def move(connection: Connection, limit: int = MOST_PER_TICK) -> int:
             return moved
         with transaction.atomic():
             keep(message)
+        fault("dead_letter.before_ack")
         channel.basic_ack(message.delivery_tag)
     return limit
 

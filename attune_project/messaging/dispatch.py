@@ -9,6 +9,7 @@ from celery import Task, shared_task
 from celery.exceptions import Reject
 from django.db import InterfaceError, OperationalError, connections
 
+from attune_project.faults import fault
 from attune_project.messaging import broker, counts, probes, steps
 from attune_project.messaging.publisher import Letter, publisher
 from attune_project.messaging.topology import MessageType
@@ -110,7 +111,7 @@ def _run(message: MessageType, rings: Sequence[Delivery]) -> Reject | None:
     ids = [row_id for one in rings for row_id in one.ids]
     with structlog.contextvars.bound_contextvars(trace_id=rings[0].headers.get("trace_id")):
         try:
-            more = _on_a_live_connection(lambda: _step(message, ids))
+            _work(message, rings[0], ids)
         except (OperationalError, InterfaceError) as problem:
             # The database is away: the rows still owe, and the poll that finds it back does them.
             connections.close_all()
@@ -124,10 +125,16 @@ def _run(message: MessageType, rings: Sequence[Delivery]) -> Reject | None:
             # RabbitMQ counts: after x-delivery-limit it is a dead letter
             return Reject(f"{type(problem).__name__}: {problem}", requeue=True) if broker.is_amqp() else None
     counts.add(counts.CONSUMED, message.queue, "ok", len(rings))
-    if more:  # give other queues their turn, then go on
-        pool = rings[0].key.removeprefix(message.routing_key).removeprefix(".") or None
-        publisher().send(Letter(message, ids[:1], pool))
     return None
+
+
+def _work(message: MessageType, first: Delivery, ids: list[int]) -> None:
+    fault("message.before_work")
+    more = _on_a_live_connection(lambda: _step(message, ids))
+    if more:  # give other queues their turn, then go on
+        pool = first.key.removeprefix(message.routing_key).removeprefix(".") or None
+        publisher().send(Letter(message, ids[:1], pool))
+    fault("message.before_ack")
 
 
 def _on_a_live_connection(work: Callable[[], T]) -> T:

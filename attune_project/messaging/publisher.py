@@ -26,6 +26,7 @@ import structlog
 from django.conf import settings
 from kombu import Connection
 
+from attune_project.faults import fault
 from attune_project.messaging import broker, counts, declare
 from attune_project.messaging.topology import MessageType
 
@@ -240,6 +241,8 @@ class PublisherThread(threading.Thread):
             {"mandatory": True, "timeout": timeout, "confirm_timeout": timeout} if broker.is_amqp() else {}
         )
         self._returned.clear()
+        if letter.ids:
+            fault("ring.before_publish")
         message = channel.prepare_message(
             body,
             content_type="application/json",
@@ -248,6 +251,8 @@ class PublisherThread(threading.Thread):
             properties={"delivery_mode": 2, "correlation_id": headers["id"]},
         )
         channel.basic_publish(message, exchange=name, routing_key=key, **limits)
+        if letter.ids:
+            fault("ring.after_publish")
         if self._returned:
             raise Unroutable(f"no queue is bound to {name} with {key}: {self._returned[0]}")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from django.db import transaction
 from structlog.contextvars import get_contextvars
 
+from attune_project.faults import fault
 from attune_project.messaging.publisher import IDS_PER_MESSAGE, Letter, publisher
 from attune_project.messaging.topology import MessageType
 
@@ -22,6 +23,7 @@ def ring(message: MessageType, ids: Iterable[int], pool: str | None = None, *, l
 
 
 def _send(message: MessageType, ids: list[int], pool: str | None, trace_id: str | None, lazy: bool) -> None:
+    fault("ring.before_send")
     for start in range(0, len(ids), IDS_PER_MESSAGE):
         part = ids[start : start + IDS_PER_MESSAGE]
         publisher().send(Letter(message, part, pool, trace_id and str(trace_id), lazy=lazy or message.hint))

@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from attune_project.faults import fault
 from executions.guard import wire
 from executions.guard.guard import now
 
@@ -235,7 +236,9 @@ class Zygote:
         guarded = Guarded(line, self._rest)
         begun = False
         try:
+            fault("guard.before_start")
             begun = guarded.begin(spec, files)
+            fault("guard.after_start")
         finally:
             if not begun:
                 guarded.close()

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
+from attune_project.faults import fault
 from executions.lifecycle.announcing import announce, rows_of
 from executions.policies import groups
 from executions.policies.groups import Key
@@ -93,6 +94,8 @@ def admit(limit: int) -> int:
     with transaction.atomic():
         changed = rows_of(_ADMIT, [limit])
         announce(changed)
+        if changed:
+            fault("admit.before_commit")
     return len(changed)
 
 
@@ -122,4 +125,6 @@ def admit_waiting(limit: int = GROUPS_AT_ONCE) -> int:
         locked = groups.lock_ready(limit)
         changed, started = admit_from(locked, FROM_ONE_GROUP) if locked else (0, [])
         announce(started)
+        if started:
+            fault("admit.before_commit")
     return changed

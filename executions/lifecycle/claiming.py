@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
+from attune_project.faults import fault
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import EXECUTION_STATUS_CHANGED
 from attune_project.packs.places import folder_of
@@ -169,6 +170,8 @@ def claim(
         rows = rows_of(CLAIM_INSTANT if inline else CLAIM_SLOTS, parameters)
         if not inline:
             ring(EXECUTION_STATUS_CHANGED, [row[0] for row in rows])
+        if rows:
+            fault("claim.before_commit")
     return [_claimed(row) for row in rows]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.db import transaction
 
+from attune_project.faults import fault
 from executions.lifecycle.announcing import announce, rows_of
 from executions.lifecycle.claiming import ACTION, PICK_INSTANT, UNFIT, Claimant, Claimed, fitness
 from executions.lifecycle.finishing import Ended
@@ -77,6 +78,8 @@ def complete(by: Claimant, limit: int, instant: Sequence[str], run: Callable[[Cl
         changed = _end(by, good)
         free_slots(changed)
         announce(changed)
+        if changed:
+            fault("instant.before_commit")
     return Completed(len(changed), len(taken) - len(changed), rows[0][0])
 
 

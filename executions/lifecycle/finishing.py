@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from attune_project.faults import fault
 from executions import log_chunks
 from executions.lifecycle.announcing import announce, rows_of
 from executions.lifecycle.freeing import free_slots
@@ -101,4 +102,6 @@ def finish(ended: Sequence[Ended]) -> list[int]:
         changed = rows_of(_FINISH, columns)
         free_slots(changed)
         announce(changed)
+        fault("result.before_commit")
+    fault("result.after_commit")
     return [row[0] for row in changed]

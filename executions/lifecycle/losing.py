@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import transaction
 
+from attune_project.faults import fault
 from executions.lifecycle.announcing import announce, rows_of
 from executions.lifecycle.freeing import free_slots
 from executions.models import Status
@@ -57,6 +58,8 @@ def expire(limit: int) -> int:
         free_slots(rows)
         announce(rows)
         record_alerts([_lost_alert(row) for row in rows])
+        if rows:
+            fault("lease.before_expiry")
     return len(rows)
 
 

@@ -1,5 +1,6 @@
 """What the end of an execution owes to others."""
 
+from attune_project.faults import fault
 from executions.lifecycle.admitting import admit_freed
 from executions.lifecycle.announcing import rows_of
 
@@ -21,6 +22,10 @@ def settle(limit: int) -> int:
     """
     settled = rows_of(_SETTLE, [limit])
     freed = [(policy_id, key) for _, policy_id, key in settled if policy_id is not None]
+    if settled:
+        fault("settle.before_slots")
     if freed:
         admit_freed(freed, len(freed))
+    if settled:
+        fault("settle.after_slots")
     return len(settled)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import structlog
 
+from attune_project.faults import fault
 from executions.artifacts.collecting import collect
 from executions.artifacts.folder import RunFolder
 from executions.artifacts.storing import Run
@@ -36,11 +37,13 @@ class Leaving:
         if control.reason in ("lost", "shutdown"):
             return outcome
         control.over()
+        fault("artifact.before_store")
         warnings = self.told.close()
         if self._folder is None:
             warnings.append("there was no folder for files")
         else:
             warnings += collect(self._run, self._folder, Masker(self._job.secret_values).text)
+        fault("artifact.after_store")
         return replace(outcome, result={**outcome.result, WARNINGS: warnings}) if warnings else outcome
 
 

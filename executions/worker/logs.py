@@ -15,6 +15,7 @@ from typing import cast
 import structlog
 from django.db import InterfaceError, OperationalError, connections
 
+from attune_project.faults import fault
 from executions import log_chunks
 from executions.lifecycle import Claimed
 from executions.log_chunks import NOTHING_LEFT, Piece, Rest, whole_characters
@@ -287,7 +288,10 @@ class Flusher:
 def _store(pieces: list[Piece]) -> set[int] | None:
     """Store pieces; return the runs that go on. None: the database is away, the same are sent again."""
     try:
-        return log_chunks.store(pieces)
+        fault("log.before_store")
+        held = log_chunks.store(pieces)
+        fault("log.after_store")
+        return held
     except (OperationalError, InterfaceError) as problem:
         log.warning("output not stored yet", error=f"{type(problem).__name__}: {problem}")
         connections.close_all()

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
+from attune_project.faults import fault
 from attune_project.messaging import steps
 from attune_project.messaging.consuming import consuming
 from attune_project.packs.models import Worker, WorkerStatus
@@ -159,6 +160,8 @@ class WorkerProcess:
                 claimed = lifecycle.claim(
                     self._claimant, reserved.process, INSTANT, inline=False, inside=reserved.inside
                 )
+            if claimed:
+                fault("claim.before_start")
         finally:
             self.slots.fill(reserved, claimed, until)
             self._mind_consuming()
@@ -231,6 +234,8 @@ class WorkerProcess:
         asked = self.slots.tokens()
         until = time.monotonic() + settings.ATTUNE_LEASE_SECONDS
         leases = lifecycle.renew(self.worker_id, asked)
+        if leases:
+            fault("lease.after_renewal")
         self.slots.apply(asked, leases, until)
         gone = set(leases) - set(self.slots.tokens())
         if gone:

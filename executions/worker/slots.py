@@ -15,6 +15,7 @@ from typing import Literal
 import structlog
 from django.db import connections
 
+from attune_project.faults import fault
 from executions import lifecycle
 from executions.lifecycle import Claimed, Ended
 from executions.runners import Control, RunnerSettings
@@ -196,7 +197,9 @@ class Slots:
         ended: Ended | None = None
         try:
             with structlog.contextvars.bound_contextvars(trace_id=str(claimed.trace_id)):
+                fault("run.before_start")
                 ended = perform(claimed, held.control, self._host)
+                fault("run.after_end")
         finally:
             # At a shutdown or after a lost lease the end is not the action's own: nothing is stored,
             # and the lease tells what becomes of it.

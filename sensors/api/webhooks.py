@@ -21,6 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 
+from attune_project.faults import fault
 from attune_project.rest.access import OPEN
 from attune_project.rest.errors import BadRequest, PayloadTooLarge
 from attune_project.rest.parsers import document
@@ -73,6 +74,7 @@ class WebhookView(View):
             recorded = record_event(event, Known({event.trigger_ref: webhook.trigger}))
         except EventRefused as refused:
             raise as_refusal(refused) from None
+        fault("webhook.before_answer")
         return answer(told(event, recorded, received_at))
 
 
@@ -96,6 +98,7 @@ class WebhookDoor:
         good = [event for event in events if event is not None]
         known = Known({webhook.trigger.ref: webhook.trigger for webhook in webhooks.values()})
         outcomes = iter(record_each(good, known))
+        fault("webhook.before_answer")
         return [
             None if event is None else response_to(event, next(outcomes), received_at) for event in events
         ]

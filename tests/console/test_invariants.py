@@ -4,146 +4,11 @@ import json
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
-from attune_project.console.invariants import INVARIANTS, violations
-
-POLICY = (
-    "INSERT INTO policy (ref, method, threshold, parameters, enabled, is_adhoc)"
-    " VALUES ('p', 'enqueue', 1, '{}', true, true)"
-)
-# name of the invariant -> statements that plant its violation, and what else those break
-PLANTED = {
-    "event_not_decided": (
-        ["UPDATE event SET status = 'new', created = now() - interval '1 hour'"],
-        set(),
-    ),
-    "event_decided_without_when": (["UPDATE event SET ruleset_revision = NULL"], set()),
-    "match_without_enforcement": (
-        ["UPDATE enforcement SET event_id = NULL"],
-        set(),
-    ),
-    "two_enforcements_of_one_match": (
-        [
-            "ALTER TABLE enforcement DROP CONSTRAINT enforcement_event_id_rule_id_key",
-            "INSERT INTO enforcement"
-            " (rule_id, rule_ref, trigger_ref, event_id, status, rule_version, trace_id)"
-            " SELECT rule_id, rule_ref, trigger_ref, event_id, 'disabled', 1, trace_id FROM enforcement",
-        ],
-        set(),
-    ),
-    "enforcement_not_resolved": (
-        [
-            "UPDATE enforcement SET status = 'created', created = now() - interval '1 hour',"
-            " resolved_at = NULL",
-        ],
-        set(),
-    ),
-    "enforcement_without_execution": (
-        ["UPDATE enforcement SET execution_id = NULL"],
-        {"execution_of_no_enforcement"},
-    ),
-    "execution_of_no_enforcement": (["DELETE FROM enforcement"], {"match_without_enforcement"}),
-    "two_executions_of_one_source": (
-        [
-            "ALTER TABLE execution DROP CONSTRAINT execution_source_key_key",
-            "INSERT INTO execution (source_key, action_ref, status, trace_id)"
-            " SELECT source_key, action_ref, 'scheduled', trace_id FROM execution",
-        ],
-        {"execution_of_no_enforcement"},
-    ),
-    "ended_without_finish": (
-        [
-            "ALTER TABLE execution DROP CONSTRAINT execution_finished_check",
-            "UPDATE execution SET finished_at = NULL",
-        ],
-        set(),
-    ),
-    "ended_with_lease": (
-        ["UPDATE execution SET lease_expires_at = now()"],
-        set(),
-    ),
-    "not_settled": (
-        ["UPDATE execution SET settled_at = NULL"],
-        set(),
-    ),
-    "lease_over": (
-        [
-            "UPDATE execution SET status = 'running', finished_at = NULL, settled_at = NULL,"
-            " lease_token = gen_random_uuid(), lease_expires_at = now() - interval '1 hour'",
-            "UPDATE attempt SET status = 'running', finished_at = NULL",
-        ],
-        set(),
-    ),
-    "leased_by_nobody": (
-        [
-            "UPDATE execution SET status = 'running', finished_at = NULL, settled_at = NULL,"
-            " lease_token = gen_random_uuid(), lease_expires_at = NULL",
-            "UPDATE attempt SET status = 'running', finished_at = NULL",
-        ],
-        set(),
-    ),
-    "two_accepted_results": (
-        [
-            "INSERT INTO attempt (execution_id, number, status, started_at, finished_at)"
-            " SELECT execution_id, 2, 'completed', started_at, finished_at FROM attempt",
-        ],
-        set(),
-    ),
-    "attempt_left_open": (["UPDATE attempt SET finished_at = NULL"], set()),
-    "too_many_attempts": (
-        [
-            "INSERT INTO attempt (execution_id, number, status, finished_at)"
-            " SELECT id, n, 'abandoned', now() FROM execution, generate_series(2, 5) n",
-        ],
-        set(),
-    ),
-    "execution_times_out_of_order": (
-        ["UPDATE execution SET started_at = finished_at + interval '1 s'"],
-        set(),
-    ),
-    "attempt_times_out_of_order": (["UPDATE attempt SET started_at = finished_at + interval '1 s'"], set()),
-    "chain_times_out_of_order": (["UPDATE event SET decided_at = created - interval '1 s'"], set()),
-    "slot_held_by_ended": (
-        [
-            POLICY,
-            "INSERT INTO policy_slot (policy_id, group_key, execution_id)"
-            " SELECT p.id, '', x.id FROM policy p, execution x",
-        ],
-        set(),
-    ),
-    "started_without_slot": (
-        [
-            POLICY,
-            "UPDATE execution SET status = 'scheduled', finished_at = NULL, started_at = NULL,"
-            " settled_at = NULL, policy_id = (SELECT id FROM policy), policy_group = ''",
-            "DELETE FROM attempt",
-        ],
-        set(),
-    ),
-    "waits_in_no_queue": (
-        [
-            POLICY,
-            "UPDATE execution SET status = 'requested', finished_at = NULL, started_at = NULL,"
-            " settled_at = NULL, policy_id = (SELECT id FROM policy), policy_group = ''",
-            "DELETE FROM attempt",
-        ],
-        set(),
-    ),
-    "free_slot_not_taken": (
-        [
-            POLICY,
-            "UPDATE execution SET status = 'requested', finished_at = NULL, started_at = NULL,"
-            " settled_at = NULL, policy_id = (SELECT id FROM policy), policy_group = '',"
-            " queued_at = now() - interval '1 hour', updated = now() - interval '1 hour'",
-            "DELETE FROM attempt",
-            "UPDATE policy SET updated = now() - interval '1 hour'",
-            "INSERT INTO policy_group (policy_id, group_key) SELECT id, '' FROM policy",
-        ],
-        set(),
-    ),
-    "timer_overdue": (["UPDATE timer SET next_fire_at = now() - interval '1 hour'"], set()),
-}
+from attune_project.console.invariants import INVARIANTS, Invariant, check, violations
+from attune_project.console.management.commands import check_invariants
+from tests.console.planted import LAWFUL, PLANTED
 
 
 def broken(seconds=30):
@@ -173,6 +38,14 @@ def test_a_planted_violation_is_found(chain, sql, name):
         sql(statement)
 
     assert broken(seconds=10) == {name, *also}
+
+
+@pytest.mark.parametrize("name", LAWFUL)
+def test_what_is_lawful_breaks_nothing(chain, sql, name):
+    for statement in LAWFUL[name]:
+        sql(statement)
+
+    assert broken(seconds=10) == set()
 
 
 def test_an_enforcement_of_another_execution_is_found(chain, make_chain, sql):
@@ -234,3 +107,74 @@ def test_rows_are_limited_but_counted(chain, sql):
     (found,) = violations()
 
     assert (found.count, len(found.rows)) == (30, 20)
+
+
+def test_only_what_is_named_is_looked_at(chain, sql):
+    sql("UPDATE timer SET next_fire_at = '2026-01-02 03:04:05Z'")
+    output = StringIO()
+
+    call_command("check_invariants", "--only", "event_not_decided", "--only", "trace_lost", stdout=output)
+
+    assert output.getvalue() == "All 2 invariants hold.\n"
+
+
+def test_an_unknown_name_could_not_be_looked_at(db):
+    with pytest.raises(CommandError, match="no invariant is called nothing: see --list") as refused:
+        call_command("check_invariants", "--only", "nothing")
+
+    assert refused.value.returncode == 2
+
+
+def test_the_list_says_of_each_what_it_means_and_what_to_do(db):
+    output = StringIO()
+
+    call_command("check_invariants", "--list", "--json", stdout=output)
+
+    listed = json.loads(output.getvalue())
+    assert [one["name"] for one in listed] == [invariant.name for invariant in INVARIANTS]
+    assert all(one["promise"].endswith(".") and one["remedy"].endswith((".", "?")) for one in listed)
+
+
+@pytest.fixture
+def hopeless(monkeypatch):
+    """One invariant whose query can't be worked out, and one that can."""
+    both = (Invariant("hopeless", "It is.", "Divide.", "SELECT 1 / 0 AS one"), INVARIANTS[0])
+    monkeypatch.setattr(check_invariants, "INVARIANTS", both)
+
+
+def test_a_query_that_takes_too_long_is_given_up(db):
+    (looked,) = check([Invariant("endless", "It ends.", "Wait.", "SELECT pg_sleep(1000)")], 30, timeout=0.05)
+
+    assert looked.error
+    assert "statement timeout" in looked.error
+
+
+def test_a_query_that_fails_holds_up_no_other(chain, hopeless):
+    output, errors = StringIO(), StringIO()
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("check_invariants", stdout=output, stderr=errors)
+
+    assert ended.value.code == 2
+    assert output.getvalue() == ""
+    assert errors.getvalue().startswith("hopeless: not looked at: ")
+    assert "division by zero" in errors.getvalue()
+
+
+def test_what_is_broken_counts_for_more_than_what_could_not_be_told(chain, hopeless, sql):
+    sql("UPDATE event SET status = 'new', created = now() - interval '1 hour'")
+    output = StringIO()
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("check_invariants", "--json", stdout=output)
+
+    assert ended.value.code == 1
+    first, second = json.loads(output.getvalue())
+    assert (first["name"], first["count"], "division by zero" in first["error"]) == ("hopeless", 0, True)
+    assert (second["name"], second["count"]) == ("event_not_decided", 1)
+
+
+def test_what_is_left_after_the_budget_is_not_looked_at(db):
+    (looked,) = check(INVARIANTS[:1], 30, timeout=10, budget=0)
+
+    assert looked.error == "not looked at within 0 s in all"

@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from attune_project.console.retention import chains, limits
 from attune_project.console.retention.alone import TABLES, Alone
 from attune_project.console.retention.chains import Chain, Page
+from attune_project.faults import fault
 from attune_project.messaging.ticker import every
 
 log = structlog.get_logger(__name__)
@@ -109,6 +110,7 @@ def _batch(part: Part, end: datetime, after: int, dry: bool) -> Batch:
         counts = part.take(page.roots, end, dry) if page.roots else Counter[str]()
         if counts and not dry:
             _note(counts)
+            fault("retention.before_commit")
     return Batch(counts, page.last, page.more)
 
 
