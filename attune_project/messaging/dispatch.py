@@ -1,16 +1,20 @@
 """What a consumer does with a message: check that it is ours, answer a probe, or run the step."""
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
 from celery import shared_task
 from celery.exceptions import Reject
-from django.db import InterfaceError, OperationalError, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connections, transaction
 
-from attune_project.messaging import broker, counts, probes, steps
+from attune_project.messaging import broker, counts, failures, probes, steps
+from attune_project.messaging.keeping import Dead, keep
 from attune_project.messaging.publisher import Letter, publisher
-from attune_project.messaging.topology import MessageType
+from attune_project.messaging.reasons import MISROUTED, PROCESS_DIED, STEP_FAILED, words_of
+from attune_project.messaging.storing import trace_of
+from attune_project.messaging.topology import DELIVERY_LIMIT, MessageType
 from attune_project.service import current_service
 
 log = structlog.get_logger(__name__)
@@ -38,21 +42,25 @@ def dispatch(message: MessageType, request: Any, ids: list[int]) -> None:
     headers = request.headers or {}
     key = (request.delivery_info or {}).get("routing_key") or ""
     with structlog.contextvars.bound_contextvars(trace_id=headers.get("trace_id")):
-        _refuse_misrouted(message, request.delivery_info or {}, key)
+        _refuse_misrouted(message, request, ids, key)
         if headers.get("probe"):
             _answer(message, key, headers["probe"])
             return
-        _run(message, ids, key)
+        _run(message, request, ids, key)
 
 
-def _refuse_misrouted(message: MessageType, delivery: dict[str, Any], key: str) -> None:
+def _refuse_misrouted(message: MessageType, request: Any, ids: list[int], key: str) -> None:
+    delivery = request.delivery_info or {}
     exchange = delivery.get("exchange")
     right_key = key == message.routing_key or (message.pooled and key.startswith(message.routing_key + "."))
     if exchange == message.exchange and right_key and current_service() == message.consumer:
         return
     counts.add(counts.CONSUMED, message.queue, "misrouted")
     log.error("message came by a wrong way", message_type=message.name, exchange=exchange, routing_key=key)
-    raise Reject(f"{message.name} came by {exchange} {key} to {current_service()}", requeue=False)
+    words = f"{message.name} came by {exchange} {key} to {current_service()}"
+    if not broker.is_amqp():  # its queue has no dead-letter exchange
+        _keep_if_possible(message, request, ids, MISROUTED, words)
+    raise Reject(words, requeue=False)
 
 
 def _answer(message: MessageType, key: str, service: str) -> None:
@@ -65,7 +73,11 @@ def _answer(message: MessageType, key: str, service: str) -> None:
     counts.add(counts.CONSUMED, message.queue, "probe")
 
 
-def _run(message: MessageType, ids: list[int], key: str) -> None:
+def _run(message: MessageType, request: Any, ids: list[int], key: str) -> None:
+    counted = _count_again(request)
+    if counted > DELIVERY_LIMIT:
+        _keep_if_possible(message, request, ids, PROCESS_DIED, failures.DIED)
+        return
     try:
         more = _on_a_live_connection(lambda: _step(message, ids))
     except (OperationalError, InterfaceError) as problem:
@@ -78,13 +90,88 @@ def _run(message: MessageType, ids: list[int], key: str) -> None:
         connections.close_all()
         counts.add(counts.CONSUMED, message.queue, "error")
         log.exception("step failed", message_type=message.name)
-        if broker.is_amqp():  # the broker counts: after x-delivery-limit it is a dead letter
-            raise Reject(f"{type(problem).__name__}: {problem}", requeue=True) from problem
+        _count_failure(message, request, ids, problem, counted)
         return
+    if counted:
+        failures.take_message(_id_of(request))
     counts.add(counts.CONSUMED, message.queue, "ok")
     if more:  # give other queues their turn, then go on
         pool = key.removeprefix(message.routing_key).removeprefix(".") or None
         publisher().send(Letter(message, ids[:1], pool))
+
+
+def _count_again(request: Any) -> int:
+    """Count a message that comes again, where no broker does: whoever had it may have died of it.
+
+    Return that count; 0 when it isn't counted.
+    """
+    redelivered = (request.delivery_info or {}).get("redelivered") or (request.headers or {}).get(
+        "redelivered"
+    )
+    if broker.is_amqp() or not redelivered:
+        return 0
+    try:
+        return failures.note_message(_id_of(request), PROCESS_DIED, failures.DIED)
+    except (DatabaseError, InterfaceError):
+        connections.close_all()
+        return 0
+
+
+def _count_failure(
+    message: MessageType, request: Any, ids: list[int], problem: Exception, counted: int
+) -> None:
+    """Count a message whose step failed, and let it come again; after DELIVERY_LIMIT it is a dead letter.
+
+    RabbitMQ counts by itself: here only the words are noted for whoever keeps the letter.
+    """
+    words = words_of(problem)
+    try:
+        if counted:
+            failures.explain_message(_id_of(request), STEP_FAILED, words)
+        else:
+            counted = failures.note_message(_id_of(request), STEP_FAILED, words)
+        if counted >= DELIVERY_LIMIT and not broker.is_amqp():
+            _keep(message, request, ids, STEP_FAILED, words)
+            return
+    except (DatabaseError, InterfaceError) as uncounted:
+        connections.close_all()
+        log.warning("failure not counted", error=str(uncounted))
+        if not broker.is_amqp():  # nobody would count how often it comes again; the polls do its rows
+            return
+    raise Reject(f"{type(problem).__name__}: {problem}", requeue=True) from problem
+
+
+def _keep_if_possible(message: MessageType, request: Any, ids: list[int], reason: str, detail: str) -> None:
+    try:
+        _keep(message, request, ids, reason, detail)
+    except (DatabaseError, InterfaceError) as problem:  # what is lost is a word: the rows still owe
+        connections.close_all()
+        log.warning("dead letter not kept", error=str(problem))
+
+
+def _keep(message: MessageType, request: Any, ids: list[int], reason: str, detail: str) -> None:
+    """Keep a dead letter where no broker does, and forget how often it failed."""
+    delivery = request.delivery_info or {}
+    with transaction.atomic():
+        failures.take_message(_id_of(request))
+        keep(
+            Dead(
+                queue=message.queue,
+                exchange=str(delivery.get("exchange") or ""),
+                routing_key=str(delivery.get("routing_key") or ""),
+                reason=reason,
+                detail=detail,
+                body=json.dumps([[], {message.argument: ids}, {}]),
+                headers=json.dumps({"task": message.task, "message_id": _id_of(request)}),
+                message_id=_id_of(request),
+                trace_id=trace_of((request.headers or {}).get("trace_id")),
+            )
+        )
+
+
+def _id_of(request: Any) -> str:
+    headers = request.headers or {}
+    return str(headers.get("message_id") or getattr(request, "id", None) or "unknown")
 
 
 def _on_a_live_connection(work: Callable[[], T]) -> T:
