@@ -36,7 +36,9 @@ INVARIANTS = (
         "event_not_decided",
         "An accepted event is decided.",
         f"Is a sensor service running? If it is, {_CONSUMER}.",
-        "SELECT id, trigger_ref, created FROM event WHERE status = 'new' AND created < :age",
+        "SELECT id, trigger_ref, created FROM event WHERE status = 'new' AND created < :age"
+        " AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.step = 'match' AND d.row_id = event.id"
+        " AND d.requeued_at IS NULL)",
     ),
     Invariant(
         "event_decided_without_when",
@@ -75,7 +77,9 @@ INVARIANTS = (
         "enforcement_not_resolved",
         "An enforcement gets its execution.",
         f"Is an executor service running? If it is, {_CONSUMER}.",
-        "SELECT id, rule_ref, event_id, created FROM enforcement WHERE status = 'created' AND created < :age",
+        "SELECT id, rule_ref, event_id, created FROM enforcement WHERE status = 'created'"
+        " AND created < :age AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.step = 'enforce'"
+        " AND d.row_id = enforcement.id AND d.requeued_at IS NULL)",
     ),
     Invariant(
         "enforcement_without_execution",
@@ -119,7 +123,8 @@ INVARIANTS = (
         "An execution that has ended is settled.",
         f"Is an executor service running? If it is, {_CONSUMER}.",
         "SELECT id, action_ref, status, finished_at FROM execution"
-        " WHERE settled_at IS NULL AND finished_at < :age",
+        " WHERE settled_at IS NULL AND finished_at < :age AND NOT EXISTS (SELECT 1 FROM dead_letter d"
+        " WHERE d.step = 'settle' AND d.row_id = execution.id AND d.requeued_at IS NULL)",
     ),
     Invariant(
         "lease_over",
