@@ -66,7 +66,7 @@ class DeadLetterShape(RowSerializer):
 
 class DeadLetterLine(DeadLetterShape):
     class Meta(DeadLetterShape.Meta):
-        fields = tuple(
+        fields: tuple[str, ...] = tuple(  # type: ignore[assignment]
             name for name in DeadLetterShape.Meta.fields
             if name not in ("detail", "body", "headers", "properties")
         )  # fmt: skip
@@ -83,7 +83,7 @@ class PlansShape(serializers.Serializer[Any]):
 
     total = serializers.IntegerField()
     counts = serializers.DictField(child=serializers.IntegerField())
-    items = PlanShape(many=True)  # type: ignore[assignment]
+    items = PlanShape(many=True)
 
 
 class WhyBody(serializers.Serializer[Any]):

@@ -119,9 +119,10 @@ class AttuneConsumer(Consumer):
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
         """Refuse what Celery would lose or fail at, before it sees it."""
         received = super().create_task_handler(*args, **options)
+        known: dict[str, Any] = self.strategies  # type: ignore[attr-defined]
 
         def on_message(message: Any) -> None:
-            bad = refusing.trouble_of(message, self.strategies)
+            bad = refusing.trouble_of(message, known)
             if bad is None:
                 received(message)
             else:

@@ -9,7 +9,7 @@ from kombu import Connection
 from attune_project.messaging import broker, failures, reading, topology
 from attune_project.messaging.keeping import Dead
 from attune_project.messaging.keeping import keep as store
-from attune_project.messaging.reasons import MISROUTED, bounded
+from attune_project.messaging.reasons import MALFORMED, MISROUTED, UNKNOWN_TASK, UNSUPPORTED_VERSION, bounded
 from attune_project.messaging.storing import storable_headers, text_of, trace_of
 from attune_project.messaging.ticker import every
 
@@ -51,7 +51,7 @@ def keep(message: Any) -> None:
     message_id = reading.key_of(headers, message.body)
     reason, detail = _why(message, text_of(death.get("reason") or "unknown"), (exchange, key, queue))
     noted = failures.take_message(message_id)
-    if noted and reason not in (reading.MALFORMED, reading.UNKNOWN_TASK, reading.UNSUPPORTED_VERSION):
+    if noted and reason not in (MALFORMED, UNKNOWN_TASK, UNSUPPORTED_VERSION):
         detail = noted[1]
     store(
         Dead(

@@ -13,6 +13,7 @@ transactions; a message costs the broker more than a row costs the database.
 import atexit
 import math
 import queue
+import random
 import sys
 import threading
 import time
@@ -283,7 +284,8 @@ class PublisherThread(threading.Thread):
         self._close()
         self._reason = f"{type(problem).__name__}: {problem}"
         self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.25)
-        self._down_until = time.monotonic() + self._pause
+        # Many processes lose the broker at once: they must not all come back at once.
+        self._down_until = time.monotonic() + self._pause * random.uniform(0.5, 1)  # noqa: S311
         log.warning("publishing failed; the polls do the work", reason=self._reason, pause=self._pause)
 
     def _close(self) -> None:

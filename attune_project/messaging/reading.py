@@ -84,7 +84,7 @@ def _ids(document: Any, argument: str) -> list[int] | Bad:
     args, arguments, _ = document
     if args or set(arguments) != {argument} or not isinstance(arguments[argument], list):
         return Bad(MALFORMED, f"{wanted}.")
-    ids = arguments[argument]
+    ids: list[int] = arguments[argument]
     if not all(type(one) is int and 0 < one <= LARGEST_ID for one in ids):
         return Bad(MALFORMED, f"{wanted}: an id is a whole number above 0.")
     return ids

@@ -6,9 +6,9 @@ from typing import Any
 import structlog
 from django.db import DatabaseError, InterfaceError
 
-from attune_project.messaging import broker, counts, reading
+from attune_project.messaging import broker, counts, reading, topology
 from attune_project.messaging.keeping import Dead, keep
-from attune_project.messaging.reasons import bounded
+from attune_project.messaging.reasons import UNKNOWN_TASK, bounded
 from attune_project.messaging.storing import storable_headers, text_of
 
 log = structlog.get_logger(__name__)
@@ -23,7 +23,7 @@ def trouble_of(message: Any, known_tasks: Any) -> reading.Bad | None:
     found = reading.read(headers, message.body, message.content_type)
     if not isinstance(found, reading.Bad):
         return None
-    if found.reason == reading.UNKNOWN_TASK and headers["task"] in known_tasks:
+    if found.reason == UNKNOWN_TASK and headers["task"] in known_tasks:
         document = reading.document_of(message.body, message.content_type)
         return document if isinstance(document, reading.Bad) else None
     return found
@@ -61,7 +61,7 @@ def as_dead(message: Any, bad: reading.Bad, queue: str) -> Dead:
 
 def _queue_of(delivery: dict[str, Any]) -> str:
     key = str(delivery.get("routing_key") or "")
-    for message in reading.topology.MESSAGE_TYPES:
+    for message in topology.MESSAGE_TYPES:
         pool = key.removeprefix(f"{message.routing_key}.")
         if key == message.routing_key:
             return message.queue
