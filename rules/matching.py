@@ -11,6 +11,7 @@ from django.db import transaction
 
 from attune_project.faults import fault
 from attune_project.messaging import counts
+from attune_project.messaging.failures import passed_over
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import ENFORCEMENT_CREATED
 from attune_project.statements import rows_of
@@ -20,12 +21,13 @@ from rules.models import Outcome
 from rules.ruleset import Ruleset
 
 LONGEST_REASON = 2000
-_CLAIM = """
+_SEEN = """
 SELECT e.id, e.trigger_ref, e.payload, e.config, e.rule_id, e.source_ref, e.trace_id, e.created,
        COALESCE(t.enabled, false), t.param_schema
 FROM event e LEFT JOIN trigger t ON t.ref = e.trigger_ref
-WHERE e.status = 'new' ORDER BY e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED
-"""
+WHERE e.status = 'new' AND """
+_CLAIM = f"{_SEEN}{passed_over('match', 'e.id')} ORDER BY e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED"
+_CLAIM_ONLY = f"{_SEEN}e.id = ANY(%s::bigint[]) ORDER BY e.id FOR UPDATE OF e SKIP LOCKED"
 
 
 def match_pending(limit: int) -> int:
@@ -33,10 +35,19 @@ def match_pending(limit: int) -> int:
 
     Claims rows that no other matcher holds (SKIP LOCKED), so any number of matchers may run. Safe to
     call at any time: the message that calls it only says that there is work. All enforcements of an
-    event are made in the transaction that marks it as decided.
+    event are made in the transaction that marks it as decided. Passes over what matching has failed at.
     """
+    return _match(_CLAIM, limit)
+
+
+def match_only(ids: list[int]) -> int:
+    """Do the same for these events, as far as they are new; return how many were decided."""
+    return _match(_CLAIM_ONLY, ids)
+
+
+def _match(claim: str, which: int | list[int]) -> int:
     with transaction.atomic():
-        events = _claim(limit)
+        events = [_seen(row) for row in rows_of(claim, [which])]
         if not events:
             return 0
         fault("match.claimed")
@@ -67,10 +78,6 @@ def _decisions(events: Iterable[Seen], rules: Ruleset) -> list[Decision]:
     for (trigger_ref, outcome), amount in cost.items():
         counts.add(counts.MATCHED, trigger_ref, outcome, amount)
     return decisions
-
-
-def _claim(limit: int) -> list[Seen]:
-    return [_seen(row) for row in rows_of(_CLAIM, [limit])]
 
 
 def _seen(row: tuple[Any, ...]) -> Seen:

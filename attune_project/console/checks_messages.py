@@ -191,18 +191,20 @@ def dead_letters() -> list[Check]:
     """Say what waits for a person."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT routing_key, count(*) FROM dead_letter WHERE requeued_at IS NULL"
-            " GROUP BY routing_key ORDER BY count(*) DESC"
+            "SELECT queue, reason, count(*) FROM dead_letter"
+            " WHERE requeued_at IS NULL AND discarded_at IS NULL"
+            " GROUP BY queue, reason ORDER BY count(*) DESC, queue, reason"
         )
         rows = cursor.fetchall()
     if not rows:
         return [Check("dead_letters", True)]
-    total, kinds = sum(count for _, count in rows), ", ".join(f"{key}: {count}" for key, count in rows[:5])
+    total = sum(row[2] for row in rows)
+    kinds = ", ".join(f"{queue or 'no queue'}, {reason}: {count}" for queue, reason, count in rows[:5])
     return [
         Check(
             "dead_letters",
             False,
-            f"{total} dead letters wait for a person ({kinds}). Read their reasons in the admin, mend the"
-            " cause, then mark them as requeued; what they named is done by the polls.",
+            f"{total} dead letters wait for a person ({kinds}). Read their reasons in the admin or by"
+            " `manage.py dead_letters list`, mend the cause, then re-drive or discard them.",
         )
     ]

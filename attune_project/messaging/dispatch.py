@@ -1,7 +1,6 @@
 """What a consumer does with a message: check that it is ours, answer a probe, or run the step."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -10,30 +9,14 @@ from celery.exceptions import Reject
 from django.db import InterfaceError, OperationalError, connections
 
 from attune_project.faults import fault
-from attune_project.messaging import broker, counts, probes, steps
+from attune_project.messaging import counts, poison, probes, steps
+from attune_project.messaging.delivery import Delivery
 from attune_project.messaging.publisher import Letter, publisher
 from attune_project.messaging.topology import MessageType
 from attune_project.service import current_service
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A message as it came: its headers, its way (exchange, routing_key), the ids in it."""
-
-    headers: Mapping[str, Any]
-    way: Mapping[str, Any]
-    ids: list[int]
-
-    @property
-    def key(self) -> str:
-        return str(self.way.get("routing_key") or "")
-
-    @property
-    def probe(self) -> str | None:
-        return self.headers.get("probe")
 
 
 class Ring(Task):
@@ -79,12 +62,14 @@ def handle(message: MessageType, came: Sequence[Delivery]) -> list[Reject | None
         if one.probe:
             _answer(message, one.key, one.probe)
     rings = [one for one in right if not one.probe]
-    failure = _run(message, rings) if rings else None
-    return [refusal or (None if one.probe else failure) for one, refusal in zip(came, refusals, strict=True)]
+    failed = iter(_run(message, rings) if rings else [])
+    return [
+        refusal or (None if one.probe else next(failed)) for one, refusal in zip(came, refusals, strict=True)
+    ]
 
 
 def _misrouted(message: MessageType, one: Delivery) -> Reject | None:
-    exchange, key = one.way.get("exchange"), one.key
+    exchange, key = one.exchange, one.key
     right_key = key == message.routing_key or (message.pooled and key.startswith(message.routing_key + "."))
     if exchange == message.exchange and right_key and current_service() == message.consumer:
         return None
@@ -93,7 +78,9 @@ def _misrouted(message: MessageType, one: Delivery) -> Reject | None:
         "message came by a wrong way",
         message_type=message.name, exchange=exchange, routing_key=key, trace_id=one.headers.get("trace_id"),
     )  # fmt: skip
-    return Reject(f"{message.name} came by {exchange} {key} to {current_service()}", requeue=False)
+    words = f"{message.name} came by {exchange} {key} to {current_service()}"
+    poison.keep_misrouted(message, one, words)
+    return Reject(words, requeue=False)
 
 
 def _answer(message: MessageType, key: str, service: str) -> None:
@@ -106,8 +93,12 @@ def _answer(message: MessageType, key: str, service: str) -> None:
     counts.add(counts.CONSUMED, message.queue, "probe")
 
 
-def _run(message: MessageType, rings: Sequence[Delivery]) -> Reject | None:
-    """Run the step that messages ring for; return why they are to be rejected, if they are."""
+def _run(message: MessageType, rings: Sequence[Delivery]) -> list[Reject | None]:
+    """Run the step that messages ring for; return for each why it is to be rejected, or None."""
+    counted = poison.count_again(rings)
+    spent = [poison.kills(message, one, count) for one, count in zip(rings, counted, strict=True)]
+    if all(spent):
+        return [None] * len(rings)
     ids = [row_id for one in rings for row_id in one.ids]
     with structlog.contextvars.bound_contextvars(trace_id=rings[0].headers.get("trace_id")):
         try:
@@ -117,15 +108,18 @@ def _run(message: MessageType, rings: Sequence[Delivery]) -> Reject | None:
             connections.close_all()
             counts.add(counts.CONSUMED, message.queue, "error", len(rings))
             log.warning("step failed", message_type=message.name, error=str(problem))
-            return None
+            return [None] * len(rings)
         except Exception as problem:
             connections.close_all()
             counts.add(counts.CONSUMED, message.queue, "error", len(rings))
             log.exception("step failed", message_type=message.name)
-            # RabbitMQ counts: after x-delivery-limit it is a dead letter
-            return Reject(f"{type(problem).__name__}: {problem}", requeue=True) if broker.is_amqp() else None
+            return [
+                None if over else poison.count_failure(message, one, problem, count)
+                for one, count, over in zip(rings, counted, spent, strict=True)
+            ]
+    poison.forget(one for one, count in zip(rings, counted, strict=True) if count)
     counts.add(counts.CONSUMED, message.queue, "ok", len(rings))
-    return None
+    return [None] * len(rings)
 
 
 def _work(message: MessageType, first: Delivery, ids: list[int]) -> None:

@@ -14,6 +14,7 @@ import atexit
 import json
 import math
 import queue
+import random
 import sys
 import threading
 import time
@@ -291,7 +292,8 @@ class PublisherThread(threading.Thread):
         self._close()
         self._reason = f"{type(problem).__name__}: {problem}"
         self._pause = min(LONGEST_PAUSE, self._pause * 2 or 0.25)
-        self._down_until = time.monotonic() + self._pause
+        # Many processes lose the broker at once: they must not all come back at once.
+        self._down_until = time.monotonic() + self._pause * random.uniform(0.5, 1)  # noqa: S311
         log.warning("publishing failed; the polls do the work", reason=self._reason, pause=self._pause)
 
     def _close(self) -> None:

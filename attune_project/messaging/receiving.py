@@ -13,7 +13,8 @@ from typing import Any
 import structlog
 from celery.exceptions import InvalidTaskError
 
-from attune_project.messaging.dispatch import Delivery, handle
+from attune_project.messaging.delivery import Delivery
+from attune_project.messaging.dispatch import handle
 from attune_project.messaging.topology import MessageType
 
 log = structlog.get_logger(__name__)

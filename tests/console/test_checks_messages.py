@@ -206,4 +206,4 @@ def test_open_dead_letters_are_red(ago):
 
     DeadLetter.objects.create(routing_key="enforcement.created", **common)
     (found,) = checks_messages.dead_letters()
-    assert found.reason.startswith("1 dead letters wait for a person (enforcement.created: 1).")
+    assert found.reason.startswith("1 dead letters wait for a person (q, rejected: 1).")

@@ -126,7 +126,7 @@ def test_dead_letters_ever_and_open(ago):
 
     assert samples(metrics_messages.dead_letters()) == {
         ("attune_dead_letters_total", "event.created"): 2,
-        ("attune_dead_letters_open", "event.created"): 1,
+        ("attune_dead_letters_open", "q", "rejected"): 1,
     }
 
 
