@@ -6,6 +6,7 @@ import django_filters
 from django import forms
 from django.db.models import QuerySet
 from django.http import QueryDict
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from attune_project.messaging.models import DeadLetter
@@ -20,6 +21,7 @@ MOST_TOLD = 100
 LONGEST_REASON = 2000
 
 
+@extend_schema_field({"type": "string", "enum": list(STATUSES)})
 class OfStatus(AnyOf):
     """`open`, `requeued` or `discarded`."""
 
