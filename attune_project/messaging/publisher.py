@@ -6,8 +6,9 @@ its own, each message is mandatory, confirmed and limited in time (on RabbitMQ),
 counted, and while the broker is away messages are dropped at once instead of piling up.
 
 A ring goes out at once, unless one of its kind has just gone out: then its ids gather with those of further
-rings, and go out as one message a few milliseconds later. Under load that is one message for dozens of
-transactions; a message costs the broker more than a row costs the database.
+rings, and go out as one message a few milliseconds later, later still when the one before had many. Under
+load that is one message for dozens of transactions; a message costs the broker more than a row costs the
+database.
 """
 
 import atexit
@@ -29,6 +30,7 @@ from kombu import Connection
 
 from attune_project.faults import fault
 from attune_project.messaging import broker, counts, declare
+from attune_project.messaging.pace import rest_after
 from attune_project.messaging.topology import MessageType
 
 log = structlog.get_logger(__name__)
@@ -38,7 +40,7 @@ IDS_PER_MESSAGE = 500
 SWITCH_SECONDS = 0.0005
 LONGEST_PAUSE = 5.0
 TURN_SECONDS = 0.002  # at most that whoever rings lets the publisher go first
-GATHER_SECONDS = 0.005  # between two messages of a kind, in the long run
+GATHER_SECONDS = 0.005  # between two messages of a kind, in the long run; more after many rows
 AHEAD_SECONDS = 0.02  # of that pace a kind may be that has been quiet
 LAZY_SECONDS = 0.25  # the same where nobody waits for it; streams are to hear of a change within a second
 
@@ -156,7 +158,7 @@ class PublisherThread(threading.Thread):
                     self._deliver(letter)
                 except Exception:  # nothing may end this thread: the process would fall silent
                     log.exception("letter not delivered", message_type=letter.message.name)
-                self._note_sent(letter.kind)
+                self._note_sent(letter)
             self._turn.set()
         self._close()
 
@@ -182,10 +184,10 @@ class PublisherThread(threading.Thread):
         self._waiting = [letter for letter in self._waiting if letter.kind not in kinds]
         return due
 
-    def _note_sent(self, kind: Kind) -> None:
+    def _note_sent(self, letter: Letter) -> None:
         """Keep a kind to its pace. A few that come close together, as events do, needn't wait for another."""
-        paced = self._sent_at.get(kind, 0.0) + GATHER_SECONDS
-        self._sent_at[kind] = max(paced, time.monotonic() - AHEAD_SECONDS)
+        paced = max(self._sent_at.get(letter.kind, 0.0) + GATHER_SECONDS, time.monotonic() - AHEAD_SECONDS)
+        self._sent_at[letter.kind] = paced + rest_after(len(letter.ids))
 
     def _due_at(self, letter: Letter) -> float:
         if letter.probe:

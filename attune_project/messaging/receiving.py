@@ -4,8 +4,12 @@ Celery would make a request of each message, trace it and send signals: as long 
 A ring has no use for it: no result, no countdown, no expiry, no revoke. All else is as with Celery's own
 strategy and late acknowledgement: a message is acknowledged when its step is done, rejected when it is
 refused, and comes again when this process ends before.
+
+After a call that many rows were named for, a step rests for some milliseconds, and what comes meanwhile
+is one call. Those messages wait unanswered: when the connection or this process ends, they come again.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +19,11 @@ from celery.exceptions import InvalidTaskError
 
 from attune_project.messaging.delivery import Delivery
 from attune_project.messaging.dispatch import handle
+from attune_project.messaging.pace import rest_after
 from attune_project.messaging.topology import MessageType
 
 log = structlog.get_logger(__name__)
+REST_OF_WORK = 2.0  # a step rests at most so many times as long as it took
 Answer = Callable[
     ..., object
 ]  # logger, the errors of a connection; for a rejection whether to queue it again
@@ -38,25 +44,36 @@ class Receiver:
     def __init__(self, message: MessageType, consumer: Any) -> None:
         self._message = message
         self._soon = consumer.call_soon
+        self._hub = consumer.hub
+        self._most = consumer.initial_prefetch_count  # the broker gives no more before some are answered
         self._errors = consumer.connection_errors
         self._waiting: list[Received] = []
+        self._rests_until = 0.0
 
     def take(self, came: Any, body: object, ack: Answer, reject: Answer, _callbacks: object) -> None:
-        """Keep a message until everything is read that has arrived with it.
+        """Keep a message until everything is read that has arrived with it, and the step has rested.
 
         Raises InvalidTaskError for one that is no call of our task: the consumer rejects it.
         """
         ids = _ids(came.payload, self._message.argument)
         delivery = Delivery(came.headers or {}, came.delivery_info or {}, ids)
         self._waiting.append(Received(delivery, ack, reject))
-        self._soon(self.handle)
+        pause = self._rests_until - time.monotonic()
+        if pause <= 0 or self._hub is None or len(self._waiting) >= self._most:
+            self._soon(self.handle)
+        elif len(self._waiting) == 1:
+            self._hub.call_later(pause, self.handle)
 
     def handle(self) -> None:
         """Handle what waits, and answer it."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
+        began = time.monotonic()
         refusals = handle(self._message, [one.delivery for one in waiting])
+        ended = time.monotonic()
+        rest = rest_after(sum(len(one.delivery.ids) for one in waiting))
+        self._rests_until = ended + min(rest, REST_OF_WORK * (ended - began))
         for one, refusal in zip(waiting, refusals, strict=True):
             if refusal is None:
                 one.ack(log, self._errors)

@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 
 from attune_project.messaging import publisher as publishing
+from attune_project.messaging.pace import LONGEST_SECONDS
 from attune_project.messaging.publisher import Letter, PublisherThread, Unroutable, compose, gather
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import ENFORCEMENT_CREATED, EVENT_CREATED, EXECUTION_REQUESTED
@@ -76,11 +77,20 @@ def test_a_few_that_come_close_together_need_not_wait_for_each_other(idle_thread
     thread, letter = idle_thread(), Letter(EVENT_CREATED, [1])
 
     for _ring in range(4):
-        thread._note_sent(letter.kind)
+        thread._note_sent(letter)
         assert thread._due_at(letter) <= time.monotonic()
     for _ring in range(10_000):
-        thread._note_sent(letter.kind)
+        thread._note_sent(letter)
     assert thread._due_at(letter) > time.monotonic() + publishing.GATHER_SECONDS
+
+
+def test_after_a_message_of_many_rows_the_next_of_its_kind_gathers_for_longer(idle_thread):
+    few, many = idle_thread(1000), idle_thread(1000)
+    few._note_sent(Letter(EVENT_CREATED, [1]))
+    many._note_sent(Letter(EVENT_CREATED, list(range(500))))
+    letter = Letter(EVENT_CREATED, [501])
+
+    assert few._due_at(letter) + LONGEST_SECONDS / 2 < many._due_at(letter)
 
 
 def test_a_probe_waits_for_nothing(idle_thread):
