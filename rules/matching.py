@@ -19,12 +19,12 @@ from rules.models import Outcome
 from rules.ruleset import Ruleset
 
 LONGEST_REASON = 2000
-_CLAIM = """
+_CLAIM = f"""
 SELECT e.id, e.trigger_ref, e.payload, e.config, e.rule_id, e.source_ref, e.trace_id, e.created,
-       COALESCE(t.enabled, false), t.param_schema
+       COALESCE(t.enabled, false), t.param_schema, {ruleset.STATE}
 FROM event e LEFT JOIN trigger t ON t.ref = e.trigger_ref
 WHERE e.status = 'new' ORDER BY e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED
-"""
+"""  # noqa: S608 (a text of our own)
 
 
 def match_pending(limit: int) -> int:
@@ -35,10 +35,11 @@ def match_pending(limit: int) -> int:
     event are made in the transaction that marks it as decided.
     """
     with transaction.atomic():
-        events = _claim(limit)
-        if not events:
+        rows = rows_of(_CLAIM, [limit])
+        if not rows:
             return 0
-        rules = ruleset.current()
+        events = [_seen(row) for row in rows]
+        rules = ruleset.at(rows[0][10:])
         decisions = _decisions(events, rules)
         matches = [one for one in decisions if one.outcome == Outcome.MATCHED]
         ring(ENFORCEMENT_CREATED, _decide_all([event.id for event in events], rules.revision, matches))
@@ -63,10 +64,6 @@ def _decisions(events: Iterable[Seen], rules: Ruleset) -> list[Decision]:
     for (trigger_ref, outcome), amount in cost.items():
         counts.add(counts.MATCHED, trigger_ref, outcome, amount)
     return decisions
-
-
-def _claim(limit: int) -> list[Seen]:
-    return [_seen(row) for row in rows_of(_CLAIM, [limit])]
 
 
 def _seen(row: tuple[Any, ...]) -> Seen:
