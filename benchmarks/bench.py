@@ -31,6 +31,7 @@ class Sizes:
     rows: tuple[int, ...] = (10_000, 1_000_000)
     requests: int = 300
     backlog: int = 100_000
+    deletions: int = 3  # rounds of retention
     processes: tuple[int, ...] = (1, 2, 4)
 
     def scaled(self, factor: float) -> "Sizes":
@@ -50,13 +51,15 @@ class Sizes:
             rows=tuple(part(count, 1_000) for count in self.rows),
             requests=part(self.requests, 20),
             backlog=part(self.backlog, 1_000),
+            deletions=self.deletions if factor >= 1 else 1,
             processes=self.processes if factor >= 1 else self.processes[:2],
         )
 
 
 QUICK = Sizes(
     rounds=2, drain=4_000, single=1_000, by_hand=200, sustain_seconds=2, latency_seconds=3, ingest_seconds=2,
-    rules=(1, 1_000), shell=100, rows=(10_000,), requests=60, backlog=10_000, processes=(1, 2),
+    rules=(1, 1_000), shell=100, rows=(10_000,), requests=60, backlog=10_000, deletions=1,
+    processes=(1, 2),
 )  # fmt: skip
 FEEDERS, THREADS = 2, 4  # processes that record events, and threads of each when transactions are single
 

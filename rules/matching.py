@@ -21,11 +21,11 @@ from rules.models import Outcome
 from rules.ruleset import Ruleset
 
 LONGEST_REASON = 2000
-_SEEN = """
+_SEEN = f"""
 SELECT e.id, e.trigger_ref, e.payload, e.config, e.rule_id, e.source_ref, e.trace_id, e.created,
-       COALESCE(t.enabled, false), t.param_schema
+       COALESCE(t.enabled, false), t.param_schema, {ruleset.STATE}
 FROM event e LEFT JOIN trigger t ON t.ref = e.trigger_ref
-WHERE e.status = 'new' AND """
+WHERE e.status = 'new' AND """  # noqa: S608 (a text of our own)
 _CLAIM = f"{_SEEN}{passed_over('match', 'e.id')} ORDER BY e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED"
 _CLAIM_ONLY = f"{_SEEN}e.id = ANY(%s::bigint[]) ORDER BY e.id FOR UPDATE OF e SKIP LOCKED"
 
@@ -47,11 +47,12 @@ def match_only(ids: list[int]) -> int:
 
 def _match(claim: str, which: int | list[int]) -> int:
     with transaction.atomic():
-        events = [_seen(row) for row in rows_of(claim, [which])]
-        if not events:
+        rows = rows_of(claim, [which])
+        if not rows:
             return 0
         fault("match.claimed")
-        rules = ruleset.current()
+        events = [_seen(row) for row in rows]
+        rules = ruleset.at(rows[0][10:])
         decisions = _decisions(events, rules)
         matches = [one for one in decisions if one.outcome == Outcome.MATCHED]
         ring(ENFORCEMENT_CREATED, _decide_all([event.id for event in events], rules.revision, matches))

@@ -67,24 +67,23 @@ SELECT loaded.*, (SELECT COALESCE(jsonb_agg(id), '[]') FROM changed),
        (SELECT count(*) FROM rule r JOIN pack p ON p.id = r.pack_id WHERE r.enabled)
 FROM loaded
 """.replace("LOADED", _LOAD)
-_STATE = """
-SELECT (SELECT revision FROM ruleset_revision WHERE id = 1),
-       (SELECT array_agg(updated ORDER BY id) FROM pack)
-"""
+# Columns of a statement: what they say is the same as long as no rule and no pack has changed.
+STATE = """(SELECT revision FROM ruleset_revision WHERE id = 1),
+       (SELECT hashtextextended(array_agg(updated ORDER BY id)::text, 0) FROM pack)"""
+State = tuple[int | None, int | None]
 
 log = structlog.get_logger(__name__)
 _lock = threading.Lock()
-_cached: tuple[Any, Ruleset] | None = None
+_cached: tuple[State | None, Ruleset] | None = None
 
 
-def current() -> Ruleset:
-    """Return the rules as they are now: one small query when nothing changed.
+def at(state: State) -> Ruleset:
+    """Return the rules as they were at a state that was read just now, or newer ones.
 
-    Called after events are claimed, so that no event is decided by rules older than its claim. Of many
-    rules only those that changed are read and compiled.
+    Whoever claims events reads it in the statement of the claim: so no event is decided by rules older than
+    its claim. Of many rules only those that changed are read and compiled.
     """
     global _cached  # noqa: PLW0603 (a cache per process)
-    state = rows_of(_STATE)[0]
     cached = _cached
     if cached is not None and cached[0] == state:
         return cached[1]

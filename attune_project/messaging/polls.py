@@ -4,6 +4,7 @@ import time
 
 import structlog
 from django.conf import settings
+from django.db import connections
 
 from attune_project.messaging import failures, steps
 from attune_project.messaging.steps import OwedStep
@@ -44,13 +45,20 @@ def _left(step: OwedStep, owed: int, older_than: float) -> int:
 
 @every(lambda: settings.ATTUNE_POLL_SECONDS, services=SERVICES, thread="polls")
 def poll_all() -> None:
-    """Poll every step of this service."""
-    if settings.ATTUNE_POLLS:
-        for step in steps.of_service(current_service()):
+    """Poll every step of this service; one that fails holds up no other. Raises the last failure."""
+    failed: Exception | None = None
+    for step in steps.of_service(current_service()) if settings.ATTUNE_POLLS else ():
+        try:
             _excuse_absence(step)
             poll(step)
             failures.again(step)
-            _ended[step.name] = time.monotonic()
+        except Exception as problem:
+            connections.close_all()
+            log.warning("poll failed", step=step.name, error=f"{type(problem).__name__}: {problem}")
+            failed = problem
+        _ended[step.name] = time.monotonic()
+    if failed:
+        raise failed
 
 
 def _excuse_absence(step: OwedStep) -> None:

@@ -18,19 +18,21 @@ from rules.models import Rule, RuleVersion
 from sensors.models import Trigger
 from django.db import transaction
 
-count, ref, clause = {count}, "{ref}", {clause}
 pack, action = Pack.objects.get(ref="bench"), Action.objects.get(ref="core.noop")
-trigger = Trigger.objects.create(ref=ref, pack=pack, pack_ref=pack.ref, label=ref, enabled=True)
-with transaction.atomic():
+
+
+@transaction.atomic
+def make(ref, count, clause):
+    trigger = Trigger.objects.create(ref=ref, pack=pack, pack_ref=pack.ref, label=ref, enabled=True)
     revision = next_revision()
     rules = Rule.objects.bulk_create(
         Rule(
-            ref=f"{{ref}}_{{n}}", label="x", pack=pack, pack_ref=pack.ref, trigger=trigger, trigger_ref=ref,
-            action=action, action_ref=action.ref, action_params={{"message": "{{{{ event.payload.host }}}}"}},
-            conditions={{"all": [
-                {{"field": "payload.host", **clause(n)}},
-                {{"field": "payload.value", "operator": "greater_than", "value": 1}},
-            ]}},
+            ref=f"{ref}_{n}", label="x", pack=pack, pack_ref=pack.ref, trigger=trigger, trigger_ref=ref,
+            action=action, action_ref=action.ref, action_params={"message": "{{ event.payload.host }}"},
+            conditions={"all": [
+                {"field": "payload.host", **clause(n)},
+                {"field": "payload.value", "operator": "greater_than", "value": 1},
+            ]},
         )
         for n in range(count)
     )
@@ -62,19 +64,20 @@ def fanout(bench: Bench) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"unit": "cpu ms/event"}
     searched = min(1_000, bench.sizes.rules[-1])
+    sets = {f"rules_{count}": (count, EQUAL) for count in bench.sizes.rules}
+    sets[f"searched_{searched}"] = (searched, ENDS)
+    sets[f"all_{MATCHING}_match"] = (MATCHING, ALWAYS)
     with bench.alone("sensor", feeders=0) as stage:
-        for count in bench.sizes.rules:
-            found[f"rules_{count}"] = _measure(stage, f"bench.one_{count}", count, EQUAL)
-        found[f"searched_{searched}"] = _measure(stage, "bench.searched", searched, ENDS)
-        found[f"all_{MATCHING}_match"] = _measure(stage, "bench.all", MATCHING, ALWAYS)
+        calls = [f'make("bench.{name}", {count}, {clause})' for name, (count, clause) in sets.items()]
+        stage.spine.manage("shell", "-v", "0", "-c", "\n".join([MAKE, *calls]))
+        for name, (count, clause) in sets.items():
+            found[name] = _measure(stage, f"bench.{name}", count if clause == ALWAYS else 1)
     last = found[f"rules_{bench.sizes.rules[-1]}"]
     return {**found, "median": last["sensor"]}
 
 
-def _measure(stage: Stage, ref: str, count: int, clause: str) -> dict[str, float]:
-    """Make rules, warm up (the sensor compiles them once), and match as many events as take a while."""
-    matching = count if clause == ALWAYS else 1
-    stage.spine.manage("shell", "-v", "0", "-c", MAKE.format(count=count, ref=ref, clause=clause))
+def _measure(stage: Stage, ref: str, matching: int) -> dict[str, float]:
+    """Warm up (the sensor compiles the rules once), and match as many events as take a while."""
     _match(stage, ref, FEWEST, matching)
     guess = _match(stage, ref, FEWEST, matching)["sensor"]
     events = int(min(MOST, max(FEWEST, SPEND_MS / max(guess, 0.01))))

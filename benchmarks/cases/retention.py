@@ -30,8 +30,8 @@ def retention(bench: Bench) -> dict[str, Any]:
         warm(stage, sizes.drain // 4)
         rate = RATE * stage.drain(sizes.drain)["events_per_second"]
         alone, beside = [], []
-        for number in range(sizes.rounds):
-            say(f"retention: round {number + 1} of {sizes.rounds}")
+        for number in range(sizes.deletions):
+            say(f"retention: round {number + 1} of {sizes.deletions}")
             alone.append(_round(stage, rate, sizes.sustain_seconds, delete=False))
             beside.append(_round(stage, rate, sizes.sustain_seconds, delete=True))
         stage.verify_invariants()

@@ -98,7 +98,8 @@ class WebhookDoor:
         good = [event for event in events if event is not None]
         known = Known({webhook.trigger.ref: webhook.trigger for webhook in webhooks.values()})
         outcomes = iter(record_each(good, known))
-        fault("webhook.before_answer")
+        if good:
+            fault("webhook.before_answer")
         return [
             None if event is None else response_to(event, next(outcomes), received_at) for event in events
         ]

@@ -10,7 +10,6 @@ import urllib.request
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import cycle
 from pathlib import Path
 
 from kombu import Connection
@@ -29,13 +28,27 @@ _SAID = re.compile(r"^FAULT (\S+):(\w+)$", re.MULTILINE)
 Fault = tuple[str, str, str]  # service, point, action
 
 
-def each_point_once() -> set[Fault]:
-    """Return one fault for each point: the actions, and the services that pass it, take turns."""
-    actions = cycle(ACTIONS)
-    return {
-        (point.services[place % len(point.services)], point.name, next(actions))
-        for place, point in enumerate(POINTS)
-    }
+MAIN_PATH = (
+    ("web", "event.after_insert"),
+    ("web", "webhook.before_answer"),
+    ("beat", "timer.before_commit"),
+    ("sensor", "message.before_work"),
+    ("sensor", "match.before_commit"),
+    ("sensor", "ring.before_send"),
+    ("executor", "enforce.before_commit"),
+    ("executor", "ring.after_publish"),
+    ("executor", "message.before_ack"),
+    ("worker", "instant.before_commit"),
+    ("worker", "claim.before_start"),
+    ("worker", "run.after_end"),
+    ("worker", "result.before_commit"),
+    ("executor", "settle.before_slots"),
+)
+
+
+def on_the_main_path() -> set[Fault]:
+    """Return a kill on each side of what an event passes on its way."""
+    return {(service, point, "kill") for service, point in MAIN_PATH}
 
 
 def every_one(action: str) -> set[Fault]:

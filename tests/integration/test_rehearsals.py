@@ -1,6 +1,6 @@
 """Every fault point: what is killed, frozen or failed there loses nothing and does nothing twice.
 
-The short form has one fault for each point; ATTUNE_TEST_LONG=1 has each action at each point in each service.
+The short form kills along the main path; ATTUNE_TEST_LONG=1 has each action at each point in each service.
 """
 
 import os
@@ -13,8 +13,8 @@ from tests.integration.rehearsal import (
     LEASE,
     TRIGGERS,
     Rehearsal,
-    each_point_once,
     every_one,
+    on_the_main_path,
     repeated,
 )
 from tests.integration.servers import free_port, fresh_database, fresh_vhost
@@ -22,8 +22,13 @@ from tests.integration.spine import Spine, quicken_canary, until
 
 LONG = os.environ.get("ATTUNE_TEST_LONG") == "1"
 SECONDS = 3600 if LONG else 900
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.timeout(SECONDS + 900)]
-FAULTS = {action: every_one(action) for action in ACTIONS} if LONG else {"one each": each_point_once()}
+pytestmark = [
+    pytest.mark.rabbitmq,
+    pytest.mark.postgres,
+    pytest.mark.aside,
+    pytest.mark.timeout(SECONDS + 900),
+]
+FAULTS = {action: every_one(action) for action in ACTIONS} if LONG else {"main path": on_the_main_path()}
 LAWFUL = {
     "rh.instant": {"completed"},
     "rh.marked": {"completed", "abandoned", "failed"},  # failed: its guard was not to be had

@@ -112,3 +112,23 @@ def test_what_a_process_finds_that_polled_in_time_is_a_repair(monkeypatch):
     polls.poll_all()
 
     assert Step.objects.get(name="match").repairs == 1
+
+
+def test_a_step_that_fails_holds_up_no_other(monkeypatch):
+    polled = []
+    first, *others = steps.of_service("executor")
+
+    def poll(step):
+        polled.append(step.name)
+        if step is first:
+            raise LookupError("no such column")
+
+    monkeypatch.setattr(polls, "poll", poll)
+    monkeypatch.setattr(polls.connections, "close_all", lambda: None)
+    monkeypatch.setenv("ATTUNE_SERVICE", "executor")
+
+    with pytest.raises(LookupError, match="no such column"):
+        polls.poll_all()
+
+    assert others
+    assert polled == [step.name for step in (first, *others)]

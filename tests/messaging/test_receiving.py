@@ -1,11 +1,12 @@
 """Messages as Celery's consumer hands them over: read on, one call of the step, an answer to each."""
 
+import json
 from types import SimpleNamespace
 
 import pytest
 from celery.exceptions import InvalidTaskError, Reject
 
-from attune_project.messaging import receiving
+from attune_project.messaging import reading, receiving
 from attune_project.messaging.pace import LONGEST_SECONDS
 from attune_project.messaging.receiving import Receiver
 from attune_project.messaging.topology import ENFORCEMENT_CREATED
@@ -231,3 +232,11 @@ def test_a_message_may_carry_no_ids(consumer, handled):
     consumer.turn()
 
     assert (handled.ids, answers.given) == ([[[]]], ["ack"])
+
+
+def test_what_a_newer_release_says_beside_its_ids_is_no_fault():
+    body = json.dumps([[], {"enforcement_ids": [1], "urgency": 3}, {}])
+
+    found = reading.read({"task": ENFORCEMENT_CREATED.task}, body)
+
+    assert found == reading.Understood(ENFORCEMENT_CREATED, [1], False)

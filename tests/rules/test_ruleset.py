@@ -6,13 +6,19 @@ import pytest
 from django.db import connection
 
 from attune_project.packs.models import Pack
+from attune_project.statements import rows_of
 from rules import ruleset
 from rules.changes import delete_rule, save_rule, set_enabled
 from rules.models import Rule, RuleVersion
 
 
+def current():
+    (state,) = rows_of(f"SELECT {ruleset.STATE}")
+    return ruleset.at(state)
+
+
 def refs():
-    return [rule.ref for rule in ruleset.current().by_trigger.get("demo.alarm", [])]
+    return [rule.ref for rule in current().by_trigger.get("demo.alarm", [])]
 
 
 def test_enabled_rules_with_their_version_and_pack(make_rule, pack):
@@ -21,7 +27,7 @@ def test_enabled_rules_with_their_version_and_pack(make_rule, pack):
     rule = make_rule(trigger_params={"room": "a"})
     make_rule("demo.off", enabled=False)
 
-    compiled = ruleset.current().by_id[rule.pk]
+    compiled = current().by_id[rule.pk]
 
     assert refs() == ["demo.rule"]
     assert (compiled.version, compiled.pack_ref, compiled.backstop) == (1, "demo", False)
@@ -37,10 +43,10 @@ def test_standard_rules_stand_before_backstops(make_rule):
 
 def test_an_unchanged_set_is_one_small_query(make_rule, django_assert_num_queries):
     make_rule()
-    first = ruleset.current()
+    first = current()
 
     with django_assert_num_queries(1):
-        assert ruleset.current() is first
+        assert current() is first
 
 
 def test_every_change_is_seen(make_rule):
@@ -58,12 +64,12 @@ def test_every_change_is_seen(make_rule):
 
 def test_a_change_of_a_pack_s_settings_is_seen(make_rule):
     rule = make_rule()
-    ruleset.current()
+    current()
     pack = Pack.objects.get()
     pack.config = {"limit": 9}
     pack.save()
 
-    assert ruleset.current().by_id[rule.pk].pack_config == {"limit": 9}
+    assert current().by_id[rule.pk].pack_config == {"limit": 9}
 
 
 def test_a_rule_that_does_not_compile_stays(make_rule):
@@ -71,7 +77,7 @@ def test_a_rule_that_does_not_compile_stays(make_rule):
     rule.conditions = [{"field": "a", "operator": "near"}]
     save_rule(rule)
 
-    compiled = ruleset.current().by_id[rule.pk]
+    compiled = current().by_id[rule.pk]
 
     assert compiled.conditions is None
     assert "conditions[0].operator" in compiled.broken
@@ -82,11 +88,11 @@ def test_a_pack_that_was_changed_earlier_than_another_is_seen_all_the_same(make_
     make_rule()
     Pack.objects.create(ref="newer", label="Newer", version="1.0.0")
     Pack.objects.filter(pk=pack.pk).update(updated=datetime(2026, 1, 1, tzinfo=UTC))
-    ruleset.current()
+    current()
 
     Pack.objects.filter(pk=pack.pk).update(config={"limit": 9}, updated=datetime(2026, 1, 2, tzinfo=UTC))
 
-    (rule,) = ruleset.current().by_id.values()
+    (rule,) = current().by_id.values()
     assert rule.pack_config == {"limit": 9}
 
 
@@ -101,7 +107,7 @@ def compiled(monkeypatch):
 
 def test_of_many_rules_only_the_changed_one_is_compiled(make_rule, compiled):
     rules = [make_rule(f"demo.r{number}") for number in range(5)]
-    ruleset.current()
+    current()
     compiled.clear()
 
     set_enabled(rules[1], False)
@@ -109,45 +115,45 @@ def test_of_many_rules_only_the_changed_one_is_compiled(make_rule, compiled):
     save_rule(rules[3])
 
     assert refs() == ["demo.r0", "demo.r2", "demo.r3", "demo.r4"]
-    assert ruleset.current().by_id[rules[3].pk].raw_conditions == rules[3].conditions
+    assert current().by_id[rules[3].pk].raw_conditions == rules[3].conditions
     assert compiled == ["demo.r3"]
 
 
 def test_a_rule_that_moves_to_another_trigger_leaves_its_own(make_rule):
     stays, moves = make_rule(), make_rule("demo.moves")
-    ruleset.current()
+    current()
 
     moves.trigger_ref = "demo.other"
     save_rule(moves)
 
     assert refs() == [stays.ref]
-    assert [rule.ref for rule in ruleset.current().by_trigger["demo.other"]] == ["demo.moves"]
+    assert [rule.ref for rule in current().by_trigger["demo.other"]] == ["demo.moves"]
 
 
 def test_a_trigger_whose_last_rule_went_has_none(make_rule):
     rule = make_rule()
-    ruleset.current()
+    current()
 
     delete_rule(rule)
 
-    assert ruleset.current().by_trigger == {}
+    assert current().by_trigger == {}
 
 
 def test_a_changed_pack_compiles_no_rule_anew(make_rule, pack, compiled):
     rule = make_rule()
-    ruleset.current()
+    current()
     compiled.clear()
     pack.config = {"limit": 9}
     pack.save()
 
-    assert ruleset.current().by_id[rule.pk].pack_config == {"limit": 9}
+    assert current().by_id[rule.pk].pack_config == {"limit": 9}
     assert compiled == []
 
 
 def test_a_database_that_was_put_back_is_read_anew(make_rule):
     """Its revisions count on from an earlier one, so the same number means other rules."""
     rule, other = make_rule(), make_rule("demo.other")
-    ruleset.current()
+    current()
     RuleVersion.objects.filter(rule_id=other.pk).delete()
     Rule.objects.filter(pk=other.pk).delete()
     with connection.cursor() as cursor:
@@ -160,7 +166,7 @@ def test_a_database_that_was_put_back_is_read_anew(make_rule):
 
 def test_rules_that_went_without_a_word_are_missed(make_rule):
     gone, stays = make_rule(), make_rule("demo.stays")
-    ruleset.current()
+    current()
     Rule.objects.filter(pk=gone.pk).delete()
     save_rule(stays)
 

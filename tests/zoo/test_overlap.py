@@ -6,7 +6,7 @@ import pytest
 
 from tests.zoo.overlap import Found, torment
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.aside, pytest.mark.timeout(600)]
 WORKERS = 3
 ROUNDS = 15
 

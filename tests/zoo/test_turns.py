@@ -7,7 +7,7 @@ import pytest
 from tests.zoo.tormenting import VICTIMS
 from tests.zoo.turns import Books, torment
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.aside, pytest.mark.timeout(600)]
 ROUNDS = len(VICTIMS) + 1  # each is killed, and one is frozen
 
 

@@ -10,7 +10,7 @@ from tests.zoo.animal import SECRET, Animal
 from tests.zoo.animals import ANIMALS
 from tests.zoo.keeper import GRACE, Keeper, Visit, remains
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.aside, pytest.mark.timeout(600)]
 MOST_GROWN = 30 * 1024 * 1024
 
 EVERY = [(mode, animal) for animal in ANIMALS for mode in animal.modes]
