@@ -15,13 +15,14 @@ UNION ALL SELECT 'execution', id, status FROM execution WHERE settled_at IS NULL
 _OVER = """
 SELECT e.id FROM event e WHERE e.status = 'decided' AND NOT EXISTS (
     SELECT 1 FROM enforcement n LEFT JOIN execution x ON x.id = n.execution_id
-    WHERE n.event_id = e.id AND x.settled_at IS NULL)
+    WHERE n.event_id = e.id AND x.finished_at IS NULL)
 """
 _CHAINS = """
-SELECT e.id, n.rule_ref, n.status, x.id, x.status, x.result ->> 'by'
+SELECT e.id, n.rule_ref, n.status, x.id, x.status
 FROM event e LEFT JOIN enforcement n ON n.event_id = e.id LEFT JOIN execution x ON x.id = n.execution_id
-WHERE e.trigger_ref LIKE 'sim.%%'
+WHERE e.trigger_ref LIKE 'sim.%'
 """
+Taken = tuple[int, int, str]  # execution, number of the attempt, how it ended
 
 
 def owed() -> list[tuple]:
@@ -30,40 +31,40 @@ def owed() -> list[tuple]:
 
 
 def events_over() -> set[int]:
-    """Return the events of which nothing is outstanding."""
+    """Return the events of which nothing is outstanding but the settling of an end."""
     return {row[0] for row in sql(_OVER)}
 
 
-def settle_up(
-    accepted: Mapping[int, NewEvent], results: Sequence[tuple[int, str]], over: Collection[int]
-) -> None:
-    """Check that each accepted event is there, has what its rules make of it, once, and one result each.
+def settle_up(accepted: Mapping[int, NewEvent], taken: Sequence[Taken], over: Collection[int]) -> None:
+    """Check that each accepted event is there, and that its rules made of it what they should, once.
 
-    `results` are (execution, token) of every end that a worker was told was taken; `over` the events that
-    retention may have deleted.
+    `taken` is every end that a worker was told was taken; `over` are the events that retention may have
+    deleted.
     """
-    chains = sql(_CHAINS.replace("%%", "%"))
+    chains = sql(_CHAINS)
     present = {row[0] for row in chains}
-    assert set(accepted) - present <= set(over), f"lost: {set(accepted) - present - set(over)}"
+    lost = set(accepted) - present - set(over)
+    assert not lost, f"lost: {lost}"
     made = Counter((row[0], row[1]) for row in chains if row[1] is not None)
-    for event_id in present & set(accepted):
-        expected = {rule for rule in _rules_of(accepted[event_id])}
-        have = {rule for (of, rule) in made if of == event_id}
-        assert have == expected, (event_id, accepted[event_id], have)
-    assert all(count == 1 for count in made.values()), made
-    taken = set(results)
-    assert len(taken) == len(results), f"taken twice: {results}"
-    for event_id, rule_ref, status, execution_id, ended, by in chains:
-        if rule_ref is None:
-            continue
-        assert status == "processed", (event_id, rule_ref, status)
-        assert ended in ENDED, (execution_id, ended)
-        if by is not None and ended == "completed" and results:
-            tokens = [token for of, token in results if of == execution_id]
-            assert by in tokens or not tokens, f"execution {execution_id} has a result that wasn't taken"
+    wanted = Counter(
+        (event, rule) for event in present & set(accepted) for rule in _rules_of(accepted[event])
+    )
+    assert {pair: made[pair] for pair in wanted} == wanted
+    assert set(made.values()) <= {1}, made
+    for _, rule_ref, status, execution_id, ended in chains:
+        assert rule_ref is None or (status == "processed" and ended in ENDED), (execution_id, status, ended)
+    _settle_attempts(taken)
+
+
+def _settle_attempts(taken: Sequence[Taken]) -> None:
+    """Check that each end that was taken is the one end of the attempt that it was worked out in."""
+    stored = {row[:2]: row[2] for row in sql("SELECT execution_id, number, status FROM attempt")}
+    assert len({one[:2] for one in taken}) == len(taken), f"taken twice: {taken}"
+    for execution_id, number, status in taken:
+        end = stored.get((execution_id, number), status)  # deleted with its history
+        assert end == status, f"attempt {number} of {execution_id} ended {end}, and {status} was taken, too"
 
 
 def _rules_of(event: NewEvent) -> list[str]:
-    return [
-        f"sim.{action[4:]}_follows" for action, least in FOLLOWS[event.trigger_ref] if event.payload["n"] >= least
-    ]
+    follows = FOLLOWS[event.trigger_ref]
+    return [f"sim.{action[4:]}_follows" for action, least in follows if event.payload["n"] >= least]

@@ -13,7 +13,7 @@ from tests.simulation.stage import here
 
 @pytest.fixture
 def simulated(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let steps claim two rows at a time, messages come to whoever consumes them, and workers be simulated."""
+    """Let steps claim two rows at a time, messages come to who consumes them, and workers be simulated."""
     run = next(step for step in steps.every() if step.name == "run")
     steps.register(replace(run, verb=take_here, waits_by_design=lambda: False))
     monkeypatch.setattr(steps, "BATCH", 2)

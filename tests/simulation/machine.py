@@ -4,8 +4,7 @@ There is no broker: rings are a list, from which they are delivered in any order
 Worker processes keep in memory what they claimed, lose it when they die, and may go on after their lease.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -13,26 +12,25 @@ from typing import Any
 import hypothesis.strategies as st
 from celery.exceptions import Reject
 from django.db import InterfaceError, OperationalError
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from attune_project.console.invariants import violations
 from attune_project.console.retention import sweeping
 from attune_project.messaging import dispatch, polls, publisher, steps
 from attune_project.messaging.publisher import Letter
 from executions import lifecycle
 from executions.lifecycle import Claimant, Claimed, Ended
 from executions.lifecycle.completing import Completed
-from rules.matching import match_pending
 from sensors import timers
 from sensors.recording import NewEvent, Recorded, record_events
 from tests.simulation import account, world
+from tests.simulation.looking import broken
 from tests.simulation.stage import Actor, Stage, fault_points, here
 
 SLOTS = 3
 MOST_STOPPED = 3
 WORKERS = 2
-EVER = 10**9  # seconds: nothing has been under way for so long
 ROUNDS = 40
+LONGER_THAN_A_LEASE = 400  # seconds; than any pause before a retry, too
 CLOCK: dict[str, Callable[[int], int]] = {
     "admit": lifecycle.admit,
     "expire": lifecycle.expire,
@@ -42,6 +40,7 @@ CLOCK: dict[str, Callable[[int], int]] = {
     "expire_waiting": lifecycle.expire_waiting,
 }
 CUT = (OperationalError, InterfaceError)
+triggers = st.sampled_from(sorted(world.FOLLOWS))
 which = st.integers(0, 5)
 pauses = st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 7, 9, 12])
 
@@ -86,10 +85,9 @@ class Machine(RuleBasedStateMachine):
         world.clean()
         self.rings: list[Letter] = []
         self.accepted: dict[int, NewEvent] = {}
-        self.results: list[tuple[int, str]] = []  # (execution, token) of every end that was taken
+        self.taken: list[account.Taken] = []  # every end of which a worker was told that it was taken
         self.over: set[int] = set()  # events that had come to their end when they grew old
         self.started = 0
-        self.now = time.time()
         self.stage = Stage()
         self._publisher = publisher.use(self)
         self._points = fault_points(self.stage)
@@ -106,9 +104,30 @@ class Machine(RuleBasedStateMachine):
 
     # --- what processes do
 
-    @precondition(lambda self: not self.stage.full)
+    @initialize(
+        reports=st.lists(st.tuples(st.sampled_from(sorted(world.FOLLOWS)), st.integers(0, 3)), min_size=2)
+    )
+    def begin(self, reports: list[tuple[str, int]]) -> None:
+        for trigger, n in reports:
+            self.report(trigger, [None], n, 0)
+        self.everybody_polls()
+
+    @rule()
+    def everybody_polls(self) -> None:
+        """Some seconds without a fault."""
+        self._all_poll(range(WORKERS))
+
+    def _all_poll(self, hosts: Iterable[int]) -> None:
+        for look in ("expire", "admit", "join_queues", "admit_waiting"):
+            self.look(look, 0)
+        for step in ("match", "enforce"):
+            self.poll(step, 0, 0)
+        for host in hosts:
+            self.poll("run", host, 0)
+        self.poll("settle", 0, 0)
+
     @rule(
-        trigger=st.sampled_from(sorted(world.FOLLOWS)),
+        trigger=triggers,
         keys=st.lists(st.sampled_from([None, None, "a", "b"]), min_size=1, max_size=3),
         n=st.integers(0, 3),
         pauses=pauses,
@@ -116,9 +135,14 @@ class Machine(RuleBasedStateMachine):
     def report(self, trigger: str, keys: list[str | None], n: int, pauses: int) -> None:
         """Somebody tells of events, under dedup keys or without."""
         events = [NewEvent(trigger, {"n": n}, dedup_key=key) for key in keys]
-        self._do("web", lambda: (events, record_events(events)), pauses)
+        self._do("web", lambda: self._record(events), pauses)
 
-    @precondition(lambda self: self.rings and not self.stage.full)
+    def _record(self, events: list[NewEvent]) -> None:
+        for event, outcome in zip(events, record_events(events), strict=True):
+            assert isinstance(outcome, Recorded), outcome
+            self.accepted.setdefault(outcome.id, event)
+
+    @precondition(lambda self: self.rings)
     @rule(ring=which, again=st.booleans(), host=which, pauses=pauses)
     def deliver(self, ring: int, again: bool, host: int, pauses: int) -> None:
         """A ring arrives, perhaps for the first time of several."""
@@ -133,24 +157,21 @@ class Machine(RuleBasedStateMachine):
         """The broker loses a ring."""
         del self.rings[ring % len(self.rings)]
 
-    @precondition(lambda self: not self.stage.full)
     @rule(step=st.sampled_from(["match", "enforce", "settle", "run"]), host=which, pauses=pauses)
     def poll(self, step: str, host: int, pauses: int) -> None:
         self._poll(step, self.hosts[host % WORKERS], pauses)
 
-    @precondition(lambda self: not self.stage.full)
     @rule(look=st.sampled_from(sorted(CLOCK)), pauses=pauses)
     def look(self, look: str, pauses: int) -> None:
         """The executor's clock looks at what falls due."""
         self._do("executor", lambda: CLOCK[look](2), pauses)
 
-    @precondition(lambda self: not self.stage.full)
     @rule(pauses=pauses)
     def beat(self, pauses: int) -> None:
         """A beat fires timers, whether or not it leads."""
         self._do("beat", timers.fire_due, pauses)
 
-    @precondition(lambda self: not self.stage.full and any(host.runs for host in self.hosts))
+    @precondition(lambda self: any(host.runs for host in self.hosts))
     @rule(
         host=which,
         count=st.integers(1, SLOTS),
@@ -162,10 +183,13 @@ class Machine(RuleBasedStateMachine):
         owner = self._running(host)
         runs = owner.runs[:count]
         del owner.runs[:count]
-        ended = [Ended(run.id, run.token, status, {"exit_code": 0, "by": str(run.token)}) for run in runs]
-        self._do("worker", lambda: (ended, lifecycle.finish(ended)), pauses, owner)
+        self._do("worker", lambda: self._finish(runs, status), pauses, owner)
 
-    @precondition(lambda self: not self.stage.full and any(host.runs for host in self.hosts))
+    def _finish(self, runs: list[Claimed], status: str) -> None:
+        taken = lifecycle.finish([Ended(run.id, run.token, status, {"exit_code": 0}) for run in runs])
+        self.taken += [(run.id, run.attempt, status) for run in runs if run.id in taken]
+
+    @precondition(lambda self: any(host.runs for host in self.hosts))
     @rule(host=which, heeds=st.booleans(), pauses=pauses)
     def heartbeat(self, host: int, heeds: bool, pauses: int) -> None:
         """A worker renews its leases; one that was frozen doesn't heed what it hears."""
@@ -178,7 +202,7 @@ class Machine(RuleBasedStateMachine):
         if heeds:
             host.runs[:] = [run for run in host.runs if run.token in held or run.token not in tokens]
 
-    @precondition(lambda self: not self.stage.full and any(host.runs for host in self.hosts))
+    @precondition(lambda self: any(host.runs for host in self.hosts))
     @rule(host=which, pauses=pauses)
     def hand_back(self, host: int, pauses: int) -> None:
         """A worker can't begin what it claimed."""
@@ -186,12 +210,10 @@ class Machine(RuleBasedStateMachine):
         run = owner.runs.pop()
         self._do("worker", lambda: lifecycle.hand_back(run.id, run.token, "no thread"), pauses, owner)
 
-    @precondition(lambda self: not self.stage.full)
     @rule(execution=st.integers(1, 12), pauses=pauses)
     def cancel(self, execution: int, pauses: int) -> None:
         self._do("web", lambda: lifecycle.cancel(execution, None, "enough"), pauses)
 
-    @precondition(lambda self: not self.stage.full)
     @rule(pauses=pauses)
     def retention(self, pauses: int) -> None:
         """History is deleted, as far as it is old."""
@@ -219,20 +241,27 @@ class Machine(RuleBasedStateMachine):
         if victim.pid is not None:
             self._ended(self.stage.cut(victim))
 
-    @rule(host=which)
-    def kill_worker(self, host: int) -> None:
-        """A worker is killed while it does nothing but run actions; another takes its place."""
-        self._lose(self.hosts[host % WORKERS])
-
-    @rule(host=which)
-    def stop_worker(self, host: int) -> None:
-        """A worker ends in order: what it still ran is a lost worker's."""
-        owner = self.hosts[host % WORKERS]
-        if not self.stage.stopped:
+    @precondition(lambda self: any(host.runs for host in self.hosts))
+    @rule(host=which, in_order=st.booleans(), late=st.booleans())
+    def lose_worker(self, host: int, in_order: bool, late: bool) -> None:
+        """A worker ends while all it does is run actions, with a word or without; another takes its place."""
+        owner = self._running(host)
+        if in_order and not self.stage.stopped:
             lifecycle.release(owner.id)
-            self._lose(owner)
+        self._lose(owner)
+        if late:
+            world.pass_time(LONGER_THAN_A_LEASE)
+            self._all_poll(range(WORKERS))
 
-    @rule(seconds=st.sampled_from([1, 11, 400]))
+    @precondition(lambda self: any(host.runs for host in self.hosts))
+    @rule(host=which)
+    def freeze_worker(self, host: int) -> None:
+        """A worker stands still until its leases are over, and the others go on."""
+        frozen = self._running(host)
+        world.pass_time(LONGER_THAN_A_LEASE)
+        self._all_poll(place for place, one in enumerate(self.hosts) if one is not frozen)
+
+    @rule(seconds=st.sampled_from([1, 11, LONGER_THAN_A_LEASE]))
     def time_passes(self, seconds: int) -> None:
         world.pass_time(seconds)
 
@@ -247,8 +276,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_broken(self) -> None:
         """Whatever holds at every moment holds now: only what must come in time may be outstanding."""
-        broken = {one.invariant.name: one.rows for one in violations(EVER)}
-        assert not broken, broken
+        assert broken() == {}
         assert not self.stage.deadlocks, self.stage.deadlocks
 
     def teardown(self) -> None:
@@ -257,9 +285,8 @@ class Machine(RuleBasedStateMachine):
                 self._ended(self.stage.resume(self.stage.stopped[0], 0))
             self._quiesce()
             self.nothing_is_broken()
-            broken = {one.invariant.name: one.rows for one in violations(0)}
-            assert not broken, broken
-            account.settle_up(self.accepted, self.results, self.over)
+            assert broken(seconds=0) == {}
+            account.settle_up(self.accepted, self.taken, self.over)
         finally:
             self._close()
 
@@ -276,16 +303,11 @@ class Machine(RuleBasedStateMachine):
             for step in ("match", "enforce", "run", "settle"):
                 self._poll(step, self.hosts[0], 0)
             while self.hosts[0].runs:
-                self.finish_all(self.hosts[0])
+                self.finish(0, SLOTS, "completed", 0)
             self.rings.clear()
             if not account.owed():
                 return
         raise AssertionError(f"this is still owed: {account.owed()}")
-
-    def finish_all(self, host: Host) -> None:
-        ended = [Ended(run.id, run.token, "completed", {"by": str(run.token)}) for run in host.runs]
-        host.runs.clear()
-        self._do("worker", lambda: (ended, lifecycle.finish(ended)), 0, host)
 
     def _close(self) -> None:
         while self.stage.stopped:
@@ -297,6 +319,8 @@ class Machine(RuleBasedStateMachine):
     # --- the machinery
 
     def _do(self, service: str, work: Callable[[], Any], pauses: int, host: Host | None = None) -> None:
+        if self.stage.full:
+            return
         actor = Actor(service, service, work, pauses)
         actor.host = host  # type: ignore[attr-defined]
         self._ended(self.stage.start(actor))
@@ -328,7 +352,7 @@ class Machine(RuleBasedStateMachine):
         self.hosts[self.hosts.index(host)] = self._host()
 
     def _ended(self, over: list[Actor]) -> None:
-        """Take what came of those that have ended; only what was done to them may have failed them."""
+        """Look at those that have ended: only what was done to them may have failed them."""
         for actor in over:
             host: Host | None = actor.host  # type: ignore[attr-defined]
             if actor.killed and host is not None and host.alive:
@@ -336,15 +360,6 @@ class Machine(RuleBasedStateMachine):
             lawful = actor.killed or (actor.cut and isinstance(actor.error, (*CUT, Reject)))
             if actor.error is not None and not lawful:
                 raise AssertionError(f"{actor.name} at {actor.at}") from actor.error
-            if isinstance(actor.value, tuple):
-                self._note(*actor.value)
-
-    def _note(self, given: list[Any], came: list[Any]) -> None:
-        for one, outcome in zip(given, came, strict=False) if isinstance(given[0], NewEvent) else ():
-            assert isinstance(outcome, Recorded), outcome
-            self.accepted.setdefault(outcome.id, one)
-        if isinstance(given[0], Ended):
-            self.results += [(one.execution_id, str(one.token)) for one in given if one.execution_id in came]
 
 
 def _sweep() -> None:
@@ -359,6 +374,3 @@ def take_here(limit: int) -> int:
     """Be the verb of the step `run`: the worker that this thread belongs to takes."""
     host: Host = here().host  # type: ignore[attr-defined]
     return host.take(limit)
-
-
-__all__ = ["Machine", "match_pending", "take_here"]

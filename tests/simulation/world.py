@@ -26,7 +26,7 @@ ACTIONS: dict[str, dict[str, Any]] = {
         "max_retries": 2, "lost_worker_retries": 1,
     },
     "sim.limited": {
-        "runtime_ref": "core.shell", "entrypoint": "limited.sh", "idempotent": True, "lost_worker_retries": 2,
+        "runtime_ref": "core.shell", "entrypoint": "limited.sh", "idempotent": True, "lost_worker_retries": 1,
     },
 }  # fmt: skip
 LEFT_BY_A_RUN = (
@@ -39,6 +39,7 @@ _INTERVAL = {"unit": "seconds", "interval": 60}
 def make() -> None:
     """Make the pack, its rules and the policy; the alarms of the core pack have no rule."""
     ruleset._cached = None
+    sql("INSERT INTO ruleset_revision (id, revision) VALUES (1, 0) ON CONFLICT DO NOTHING")
     pack = Pack.objects.create(ref="sim", label="Simulation", version="1.0.0")
     core = Pack.objects.create(ref="core", label="Core", version="1.0.0")
     for ref in ("core.alert", "core.intervaltimer"):
@@ -62,7 +63,8 @@ def make() -> None:
 
 def _rule(ref: str, trigger: Trigger, action: Action, **values: Any) -> Rule:
     named = {"trigger": trigger, "trigger_ref": trigger.ref, "action": action, "action_ref": action.ref}
-    return save_rule(Rule(ref=ref, label=ref, pack=trigger.pack, pack_ref=trigger.pack_ref, **named, **values))
+    of = {"pack": trigger.pack, "pack_ref": trigger.pack_ref}
+    return save_rule(Rule(ref=ref, label=ref, **of, **named, **values))
 
 
 def clean() -> None:
@@ -82,22 +84,16 @@ def new_worker(number: int) -> int:
     return Worker.objects.create(name=f"sim-{number}", capabilities={"labels": {}}).pk
 
 
-_UNLOCKED = "id IN (SELECT id FROM {0} WHERE {1} FOR UPDATE SKIP LOCKED)"
-
-
 def pass_time(seconds: float, *, timers: bool = True) -> None:
     """Bring nearer what lies ahead; rows that somebody holds at this moment are passed over."""
-    ahead = f"interval '{seconds} s'"
-    sql(
-        f"UPDATE execution SET due_at = due_at - {ahead}, lease_expires_at = lease_expires_at - {ahead} WHERE "
-        + _UNLOCKED.format("execution", "due_at IS NOT NULL OR lease_expires_at IS NOT NULL")
-    )
-    if not timers:
-        return
-    sql(
-        f"UPDATE timer SET next_fire_at = next_fire_at - {ahead}, activated_at = activated_at - {ahead} WHERE "
-        + _UNLOCKED.format("timer", "enabled")
-    )
+    _shift("execution", seconds, "due_at", "lease_expires_at")
+    if timers:
+        _shift("timer", seconds, "next_fire_at", "activated_at")
+
+
+def _shift(table: str, seconds: float, *columns: str) -> None:
+    changes = ", ".join(f"{name} = {name} - interval '{seconds} s'" for name in columns)
+    sql(f"UPDATE {table} SET {changes} WHERE id IN (SELECT id FROM {table} FOR UPDATE SKIP LOCKED)")
 
 
 def grow_old() -> None:
@@ -110,5 +106,4 @@ def grow_old() -> None:
         "timer_slot": ("created",),
     }
     for table, names in columns.items():
-        changes = ", ".join(f"{name} = {name} - interval '60 days'" for name in names)
-        sql(f"UPDATE {table} SET {changes} WHERE " + _UNLOCKED.format(table, "true"))
+        _shift(table, 60 * 86400, *names)
