@@ -42,6 +42,7 @@ CLOCK: dict[str, Callable[[int], int]] = {
 CUT = (OperationalError, InterfaceError)
 triggers = st.sampled_from(sorted(world.FOLLOWS))
 which = st.integers(0, 5)
+ends = st.sampled_from(["completed", "completed", "failed", "timeout"])
 pauses = st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 7, 9, 12])
 
 
@@ -172,22 +173,24 @@ class Machine(RuleBasedStateMachine):
         self._do("beat", timers.fire_due, pauses)
 
     @precondition(lambda self: any(host.runs for host in self.hosts))
-    @rule(
-        host=which,
-        count=st.integers(1, SLOTS),
-        status=st.sampled_from(["completed", "completed", "failed", "timeout"]),
-        pauses=pauses,
-    )
-    def finish(self, host: int, count: int, status: str, pauses: int) -> None:
-        """Runs end, perhaps long after their leases."""
+    @rule(host=which, statuses=st.lists(ends, min_size=1, max_size=SLOTS), pauses=pauses)
+    def finish(self, host: int, statuses: list[str], pauses: int) -> None:
+        """Runs end, perhaps long after their leases, and are stored together."""
         owner = self._running(host)
-        runs = owner.runs[:count]
-        del owner.runs[:count]
-        self._do("worker", lambda: self._finish(runs, status), pauses, owner)
+        runs = owner.runs[: len(statuses)]
+        del owner.runs[: len(statuses)]
+        self._do("worker", lambda: self._finish(runs, statuses), pauses, owner)
 
-    def _finish(self, runs: list[Claimed], status: str) -> None:
-        taken = lifecycle.finish([Ended(run.id, run.token, status, {"exit_code": 0}) for run in runs])
-        self.taken += [(run.id, run.attempt, status) for run in runs if run.id in taken]
+    def _finish(self, runs: list[Claimed], statuses: list[str]) -> None:
+        """Store ends; note those that were taken, but where it can't be told which of an execution's was."""
+        ended = list(zip(runs, statuses, strict=False))
+        taken = lifecycle.finish(
+            [Ended(run.id, run.token, status, {"exit_code": 0}) for run, status in ended]
+        )
+        twice = {run.id for run in runs if [one.id for one in runs].count(run.id) > 1}
+        self.taken += [
+            (run.id, run.attempt, status) for run, status in ended if run.id in taken and run.id not in twice
+        ]
 
     @precondition(lambda self: any(host.runs for host in self.hosts))
     @rule(host=which, heeds=st.booleans(), pauses=pauses)
@@ -303,7 +306,7 @@ class Machine(RuleBasedStateMachine):
             for step in ("match", "enforce", "run", "settle"):
                 self._poll(step, self.hosts[0], 0)
             while self.hosts[0].runs:
-                self.finish(0, SLOTS, "completed", 0)
+                self.finish(0, ["completed"] * SLOTS, 0)
             self.rings.clear()
             if not account.owed():
                 return

@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,17 +43,26 @@ def _children(pid: int) -> list[int]:
 
 def child_killed(scene: Scene) -> None:
     """Kill what runs the work at this moment: Celery's pool process, Attune's guard of a run."""
-    _kill_below(scene.system.worker())
 
-
-def _kill_below(pid: int) -> None:
     def killed() -> bool:
-        for child in _children(pid):
-            os.kill(child, signal.SIGKILL)
-            return True
-        return False
+        runner = next(_runners(scene.system.worker(), scene.system.runs), None)
+        if runner is not None:
+            os.kill(runner, signal.SIGKILL)
+        return runner is not None
 
     assert until(killed, 20, step=0.01), "nothing ran"
+
+
+def _runners(pid: int, runs: str | None) -> Iterator[int]:
+    """Yield the processes below this one that run work: those above a program so named, or any."""
+    for child in _children(pid):
+        with suppress(OSError):  # it has ended meanwhile
+            if runs is None:
+                yield child
+            elif runs in Path(f"/proc/{child}/cmdline").read_text():
+                yield pid
+            else:
+                yield from _runners(child, runs)
 
 
 def worker_killed(scene: Scene) -> None:

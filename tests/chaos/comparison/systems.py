@@ -45,6 +45,7 @@ class System(Protocol):
 
     name: str
     queue: str
+    runs: str | None  # the program that does the work, where that is one of its own
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
@@ -62,6 +63,7 @@ class PlainCelery:
     """A Celery worker, and the handler of a web application that calls `delay` once its row is stored."""
 
     queue = "celery"
+    runs = None
 
     def __init__(self, name: str, node: Node, database: str, folder: Path) -> None:
         self.name = name
@@ -145,6 +147,7 @@ class Attune:
 
     name = "attune"
     queue = "attune.execution.requests.queue"
+    runs = "work.sh"
 
     def __init__(self, node: Node, database: str, folder: Path) -> None:
         self._node = node
