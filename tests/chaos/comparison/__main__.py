@@ -38,7 +38,8 @@ class Outcome:
     system: str
     fault: str
     accepted: int
-    lost: int
+    lost: int  # without a result, and without a word
+    told: int  # without a result, and a row says so and why
     doubled: int  # a second result
     ran_twice: int  # to its end, outside too
     most_starts: int  # of one event
@@ -93,11 +94,13 @@ def _measured(scene: Scene, fault: Fault, events: int) -> Outcome:
     good = {n for n in numbers if n > 0}
     last = _settle(scene.system, good)
     results, starts, ends = scene.system.results(), scene.system.starts(), scene.system.ends()
+    missing, told = {n for n in good if not results[n]}, scene.system.told()
     return Outcome(
         scene.system.name,
         fault.name,
         accepted=len(good),
-        lost=sum(results[n] == 0 for n in good),
+        lost=len(missing - told),
+        told=len(missing & told),
         doubled=sum(results[n] > 1 for n in good),
         ran_twice=sum(ends[n] > 1 for n in good),
         most_starts=max(starts.values(), default=0),
@@ -123,7 +126,7 @@ def _settle(system: System, wanted: set[int]) -> float:
         if found != seen:
             seen, changed = found, time.monotonic()
         quiet = time.monotonic() - changed
-        if quiet > QUIET or (quiet > 3 and wanted <= system.results().keys()):
+        if quiet > QUIET or (quiet > 3 and wanted <= system.results().keys() | system.told()):
             break
         time.sleep(0.5)
     return changed
@@ -134,12 +137,16 @@ def table(outcomes: list[Outcome]) -> str:
     names = list(dict.fromkeys(one.system for one in outcomes))
     by = {(one.system, one.fault): one for one in outcomes}
     lines = [
-        "| fault | " + " | ".join(f"{name}: lost / second result / ran twice" for name in names) + " |",
+        "| fault | "
+        + " | ".join(f"{name}: lost / told / second result / ran twice" for name in names)
+        + " |",
         "|---" * (len(names) + 1) + "|",
     ]
     for fault in dict.fromkeys(one.fault for one in outcomes):
         cells = [by.get((name, fault)) for name in names]
-        texts = [f"{one.lost} / {one.doubled} / {one.ran_twice}" if one else "-" for one in cells]
+        texts = [
+            f"{one.lost} / {one.told} / {one.doubled} / {one.ran_twice}" if one else "-" for one in cells
+        ]
         lines.append(f"| {fault} | " + " | ".join(texts) + " |")
     return "\n".join(lines)
 

@@ -55,6 +55,7 @@ class System(Protocol):
     def restart_worker(self) -> None: ...
     def second_worker(self) -> None: ...
     def results(self) -> Counter[int]: ...
+    def told(self) -> set[int]: ...
     def starts(self) -> Counter[int]: ...
     def ends(self) -> Counter[int]: ...
 
@@ -133,6 +134,10 @@ class PlainCelery:
 
     ends = results
 
+    def told(self) -> set[int]:
+        """Celery keeps no record of a task that has no result; its log may name one."""
+        return set()
+
     def stop(self) -> None:
         for one in self._workers:
             with suppress(ProcessLookupError):
@@ -195,6 +200,14 @@ class Attune:
             " AND t.status = 'completed' WHERE x.action_ref = 'cmp.work' GROUP BY 1"
         )
         return Counter({int(n): count for n, count in rows})
+
+    def told(self) -> set[int]:
+        """Return the events whose execution ended without a result, and says so in its row."""
+        rows = self._spine.sql(
+            "SELECT config ->> 'n' FROM execution WHERE action_ref = 'cmp.work'"
+            " AND status IN ('failed', 'timeout', 'abandoned', 'cancelled')"
+        )
+        return {int(n) for (n,) in rows}
 
     def starts(self) -> Counter[int]:
         return self._marks("start")
