@@ -27,7 +27,7 @@ SELECT e.trigger_ref, count(DISTINCT e.id), count(DISTINCT e.id) FILTER (WHERE e
 FROM attune.event e LEFT JOIN attune.enforcement n ON n.event_id = e.id
 LEFT JOIN attune.execution x ON x.enforcement_id = n.id
 WHERE {OURS} GROUP BY 1
-"""  # noqa: S608
+"""
 STATUSES = (
     "SELECT trigger_ref, status, count(*) FROM attune.execution WHERE trigger_ref IS NOT NULL GROUP BY 1, 2"
 )
@@ -38,9 +38,9 @@ GROUP BY x.id, x.action_ref, a.max_retries, a.lost_worker_retries
 HAVING max(t.number) > 1 + COALESCE(a.max_retries, 0) + COALESCE(a.lost_worker_retries, 0)
 """
 OWED = """
-SELECT (SELECT count(*) FROM attune.event WHERE status = 'new' AND id <= %(event)s)
-     + (SELECT count(*) FROM attune.enforcement WHERE status = 'created' AND id <= %(enforcement)s)
-     + (SELECT count(*) FROM attune.execution WHERE id <= %(execution)s
+SELECT (SELECT count(*) FROM attune.event WHERE status = 'new' AND id <= %s)
+     + (SELECT count(*) FROM attune.enforcement WHERE status = 'created' AND id <= %s)
+     + (SELECT count(*) FROM attune.execution WHERE id <= %s
         AND (finished_at IS NULL OR settled_at IS NULL))
 """
 
@@ -56,12 +56,12 @@ class Mark:
 
 def mark(spine: Spine) -> Mark:
     names = ("event", "enforcement", "execution")
-    return Mark(*(int(spine.one(f"SELECT COALESCE(max(id), 0) FROM attune.{name}")) for name in names))  # noqa: S608
+    return Mark(*(int(spine.one(f"SELECT COALESCE(max(id), 0) FROM attune.{name}")) for name in names))
 
 
 def owed(spine: Spine, until: Mark) -> int:
     """Return how many rows up to a mark owe something."""
-    return int(spine.sql(OWED, vars(until))[0][0])
+    return int(spine.one(OWED, until.event, until.enforcement, until.execution))
 
 
 @dataclass

@@ -78,7 +78,7 @@ class Campaign:
     def _befall(self, number: int, step: Step) -> Befallen:
         time.sleep(step.calm)
         kind = FAULTS[step.fault]
-        fault = kind(self._stage, self._load, Random(step.seed))  # noqa: S311 - to be repeated
+        fault = kind(self._stage, self._load, Random(step.seed))
         began = time.monotonic()
         told = Befallen(step.fault, step.lasts, expected=kind.alarms)
         if self._inject(fault, told):

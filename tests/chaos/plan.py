@@ -19,7 +19,7 @@ class Step:
 
 def plan(seed: int, names: Sequence[str], count: int) -> tuple[Step, ...]:
     """Return the steps of a run: each of the names once in some order, again until there are `count`."""
-    random = Random(seed)  # noqa: S311 - to be repeated, not to be unguessable
+    random = Random(seed)
     chosen: list[str] = []
     while len(chosen) < count:
         chosen += random.sample(list(names), min(len(names), count - len(chosen)))

@@ -2,7 +2,6 @@
 
 import threading
 import time
-import urllib.error
 from dataclasses import dataclass, field
 
 from tests.integration.spine import Spine

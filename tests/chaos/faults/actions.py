@@ -41,7 +41,7 @@ FAULTS = [
             f"{kind.title()}Action",
             (BadAction,),
             {"name": f"action-{kind}", "trigger": f"ch.{kind}", "short": short},
-        )  # fmt: skip
+        )
         for kind, short in KINDS.items()
     ),
 ]
