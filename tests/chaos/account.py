@@ -25,12 +25,16 @@ SELECT e.trigger_ref, count(DISTINCT e.id), count(DISTINCT e.id) FILTER (WHERE e
        count(DISTINCT n.id), count(DISTINCT x.id),
        count(DISTINCT x.id) FILTER (WHERE x.finished_at IS NOT NULL)
 FROM attune.event e LEFT JOIN attune.enforcement n ON n.event_id = e.id
-LEFT JOIN attune.execution x ON x.enforcement_id = n.id
+LEFT JOIN attune.execution x ON x.id = n.execution_id
 WHERE {OURS} GROUP BY 1
 """
 STATUSES = (
     "SELECT trigger_ref, status, count(*) FROM attune.execution WHERE trigger_ref IS NOT NULL GROUP BY 1, 2"
 )
+STRAYS = """
+SELECT x.id, x.trigger_ref FROM attune.execution x WHERE x.trigger_ref LIKE 'ch.%%'
+AND NOT EXISTS (SELECT FROM attune.enforcement n WHERE n.execution_id = x.id)
+"""
 BEYOND = """
 SELECT x.id, x.action_ref, max(t.number) FROM attune.execution x
 JOIN attune.attempt t ON t.execution_id = x.id JOIN attune.action a ON a.ref = x.action_ref
@@ -86,6 +90,7 @@ def account(spine: Spine, journal: Journal, marks: Path) -> Account:
     for trigger, events, decided, enforcements, executions, ended in spine.sql(CHAINS):
         _chain(found, trigger, events, decided, enforcements, executions, ended)
     _ends(found)
+    _strays(spine, found)
     _once(spine, found, marks)
     return found
 
@@ -123,6 +128,12 @@ def _ends(found: Account) -> None:
         unlawful = set(counted) - ENDS.get(trigger, {"completed", "abandoned", "failed"})
         if unlawful:
             found.wrong.append(f"{trigger}: executions ended { ({one: counted[one] for one in unlawful}) }")
+
+
+def _strays(spine: Spine, found: Account) -> None:
+    """There is no execution that no enforcement leads to."""
+    for execution, trigger in spine.sql(STRAYS):
+        found.doubled.append(f"execution {execution} of {trigger} belongs to no enforcement")
 
 
 def _once(spine: Spine, found: Account, marks: Path) -> None:

@@ -49,6 +49,7 @@ class Campaign:
         self._steps = steps
         self._load = Load(stage.spine.port, stage.token)
         self._watch = Watch(stage.spine)
+        self.set_aside = 0
 
     def run(self) -> dict[str, Any]:
         began = time.monotonic()
@@ -70,8 +71,9 @@ class Campaign:
             "red_at_end": self._watch.looks[-1][1],
             "account": accounted,
             "invariants": invariants,
+            "set_aside": self.set_aside,
             "unanswered": self._load.journal.unanswered,
-            "overtaken": self._stage.restarts,
+            "restarts": self._stage.restarts,
             "ok": accounted["right"] and not invariants and quiet,
         }
 
@@ -127,6 +129,19 @@ class Campaign:
         if not sent:
             say("producers could not finish")
         self._stage.spine.sql("UPDATE attune.rule SET enabled = false WHERE ref = 'ch.ticking'")
-        rested = until(lambda: owed(self._stage.spine, mark(self._stage.spine)) == 0, QUIET, step=0.5)
+        rested = until(lambda: owed(self._stage.spine, mark(self._stage.spine)) == 0, 20, step=0.5)
+        self.set_aside = self._clear_dead_letters()
+        rested = rested or until(
+            lambda: owed(self._stage.spine, mark(self._stage.spine)) == 0, QUIET, step=0.5
+        )
         until(lambda: not self._watch.red(), 60, step=1.0)
         return sent and rested
+
+    def _clear_dead_letters(self) -> int:
+        """Do what an operator does about dead letters; return how many rows had been set aside."""
+        count = self._stage.spine.one("SELECT count(*) FROM attune.dead_letter WHERE step IS NOT NULL")
+        for verb in ("redrive", "discard"):
+            done = self._stage.spine.manage("dead_letters", verb, "--all", check=False)
+            if done.returncode:
+                say(f"dead_letters {verb}: {done.stderr.strip()[-300:]}")
+        return int(count)

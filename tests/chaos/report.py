@@ -28,6 +28,7 @@ def problems_of(one: dict[str, Any]) -> list[str]:
     told = [text for name in ("lost", "doubled", "wrong") for text in one["account"][name]]
     told += [f"invariant {broken['name']}: {broken}" for broken in one["invariants"]]
     told += [] if one["quiesced"] else ["did not come to rest"]
+    told += [f"{one['set_aside']} rows were set aside and given back"] if one["set_aside"] else []
     told += [f"red at the end: {name}: {why}" for name, why in one["red_at_end"].items()]
     return [f"* seed {one['seed']}: {text}" for text in told]
 

@@ -50,14 +50,13 @@ class Watch:
         return self.looks[-1][1] if self.looks else {}
 
     def named_after(self, began: float, expected: tuple[str, ...]) -> tuple[float, str] | None:
-        """Return after how many seconds a red check that begins with one of these was seen, and its name."""
+        """Return after how many seconds a red check that begins with one of these was seen, and its name.
+
+        One that was red before says nothing about what began now.
+        """
+        before = next((red for at, red in reversed(self.looks) if at < began), {})
         for at, red in self.looks:
-            named = sorted(name for name in red if name.startswith(expected))
+            named = sorted(name for name in red if name.startswith(expected) and name not in before)
             if at >= began and named:
                 return at - began, named[0]
         return None
-
-    def cleared_after(self, ended: float) -> float | None:
-        """Return after how many seconds all was well, and stayed so until now."""
-        last_red = max((at for at, red in self.looks if at >= ended and red), default=ended)
-        return last_red - ended if self.looks and not self.looks[-1][1] else None
