@@ -80,7 +80,7 @@ ATTUNE_HEARTBEAT_SECONDS = env.number("ATTUNE_HEARTBEAT_SECONDS", 2, minimum=0.1
 ATTUNE_POLLS = env.flag("ATTUNE_POLLS", True)
 ATTUNE_POLL_SECONDS = env.number("ATTUNE_POLL_SECONDS", 2, minimum=0.1)
 ATTUNE_PROBE_SECONDS = env.number("ATTUNE_PROBE_SECONDS", 4, minimum=0.5)
-ATTUNE_PROBE_LATE_SECONDS = env.number("ATTUNE_PROBE_LATE_SECONDS", 25, minimum=1)
+ATTUNE_PROBE_LATE_SECONDS = env.number("ATTUNE_PROBE_LATE_SECONDS", 20, minimum=1)
 ATTUNE_PUBLISH_TIMEOUT = env.number("ATTUNE_PUBLISH_TIMEOUT", 3, minimum=0.1)
 ATTUNE_NO_WORKER_SECONDS = env.number("ATTUNE_NO_WORKER_SECONDS", 300, minimum=1)
 ATTUNE_RESULT_LIMIT_MB = env.integer("ATTUNE_RESULT_LIMIT_MB", 32, minimum=1)
@@ -185,7 +185,10 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 if current_service() == "web":
     DATABASES["default"].update(CONN_MAX_AGE=0, CONN_HEALTH_CHECKS=False)
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 20, "timeout": 5}
+    # A pool that goes on trying in ever longer intervals would be the last to know that the database is back.
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1, "max_size": 20, "timeout": 3, "reconnect_timeout": 3,
+    }  # fmt: skip
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 BROKER_URL = env.text("BROKER_URL", "amqp://guest:guest@localhost:5672//")

@@ -26,6 +26,7 @@ from benchmarks.report import markdown
 from benchmarks.servers import Server, broker_place
 
 ADDRESSES = ("ATTUNE_BENCH_DATABASE_URL", "ATTUNE_BENCH_BROKER_URL")
+STOPPED = 130
 BIG_ROWS = (10_000, 1_000_000, 5_000_000)
 
 
@@ -42,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     failed = [name for name, one in found["cases"].items() if "failed" in one]
     for name in failed:
         say(f"FAILED: {name}: {found['cases'][name]['failed']}")
+    if "stopped" in found:
+        say("stopped; these cases were measured: " + (", ".join(found["cases"]) or "none"))
+        return STOPPED
     return 1 if failed else 0
 
 
@@ -98,9 +102,7 @@ def run(asked: argparse.Namespace, database: str, broker: str) -> dict[str, Any]
         stage.prepare(template)
         bench = Bench(server, place, template, sizes_of(asked))
         try:
-            found["cases"] = {name: measured(bench, name) for name in names}
-            if asked.profile:
-                found["profile"] = profile(bench)
+            found |= measured_all(bench, names, asked.profile)
         finally:
             bench.close()
     return {**found, "seconds": round(time.monotonic() - began)}
@@ -110,6 +112,19 @@ def require_durable(settings: dict[str, str]) -> None:
     """Refuse a server whose commits promise nothing; one without fsync is told of in the result."""
     if settings["synchronous_commit"] != "on":
         raise BenchmarkError(f"the server's synchronous_commit is {settings['synchronous_commit']}, not on.")
+
+
+def measured_all(bench: Bench, names: Sequence[str], with_profile: bool) -> dict[str, Any]:
+    """Measure cases, then the profile; an interrupt keeps what was measured until then."""
+    found: dict[str, Any] = {"cases": {}}
+    try:
+        for name in names:
+            found["cases"][name] = measured(bench, name)
+        if with_profile:
+            found["profile"] = profile(bench)
+    except KeyboardInterrupt:
+        found["stopped"] = True
+    return found
 
 
 def measured(bench: Bench, name: str) -> dict[str, Any]:
@@ -137,4 +152,4 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         say("stopped")
-        sys.exit(130)
+        sys.exit(STOPPED)

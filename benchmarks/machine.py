@@ -5,13 +5,19 @@ import platform
 import re
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from kombu import Connection
 
 PACKAGES = ("Django", "celery", "kombu", "psycopg", "djangorestframework", "uvicorn")
-SETTINGS = ("fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
+SETTINGS: tuple[LiteralString, ...] = (
+    "fsync",
+    "synchronous_commit",
+    "full_page_writes",
+    "shared_buffers",
+    "max_wal_size",
+)
 
 
 def cores() -> int:
@@ -21,7 +27,7 @@ def cores() -> int:
 
 def machine(database: str) -> dict[str, Any]:
     with psycopg.connect(database) as connection:
-        settings = {name: _one(connection, f"SHOW {name}") for name in SETTINGS}
+        settings = {name: _one(connection, "SHOW " + name) for name in SETTINGS}
     return {
         "cores": cores(),
         "cpu": _of_proc("cpuinfo", r"^model name\s*: (.+)$"),
@@ -47,22 +53,23 @@ def versions(database: str, broker: str) -> dict[str, str]:
 def broker_version(url: str) -> dict[str, str]:
     with Connection(url, connect_timeout=5) as connection:
         connection.connect()
+        channel: Any = connection.channel()
         if url.startswith("redis"):
-            told = connection.channel().client.info("server")
+            told = channel.client.info("server")
             return {"valkey": told.get("valkey_version", told["redis_version"])}
-        told = connection.connection.server_properties
+        told = channel.connection.server_properties
         return {str(told["product"]).lower(): str(told["version"])}
 
 
 def _own_version() -> str:
     """Return VERSION of the settings, which can't be imported without an environment."""
     text = (Path(__file__).resolve().parents[1] / "attune_project" / "settings.py").read_text()
-    return re.findall(r'^VERSION = "(.+)"$', text, re.MULTILINE)[0]
+    return str(re.findall(r'^VERSION = "(.+)"$', text, re.MULTILINE)[0])
 
 
-def _one(connection: psycopg.Connection, statement: str) -> str:
-    row = connection.execute(statement).fetchone()  # type: ignore[call-overload]
-    return str(row[0])
+def _one(connection: psycopg.Connection, statement: LiteralString) -> str:
+    (value,) = connection.execute(statement).fetchall()[0]
+    return str(value)
 
 
 def _of_proc(name: str, pattern: str) -> str | None:

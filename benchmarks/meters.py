@@ -4,7 +4,7 @@ import os
 import re
 import statistics
 import threading
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,7 +55,7 @@ class CpuMeter:
         self._before = self._now()
 
     def _now(self) -> dict[str, float]:
-        of_roots: Counter[str] = Counter()
+        of_roots: defaultdict[str, float] = defaultdict(float)
         for name, pid in self._roots.items():
             of_roots[name.partition(":")[0]] += sum(map(cpu_seconds, family(pid)))
         return {**of_roots, **{name: sum(map(cpu_seconds, pids)) for name, pids in self._others.items()}}

@@ -26,7 +26,7 @@ class Rows:
         self.connection.close()
 
     def all(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        cursor = self.connection.execute(statement, parameters)  # type: ignore[arg-type]
+        cursor = self.connection.execute(statement, parameters)
         return cursor.fetchall() if cursor.description else []
 
     def one(self, statement: str, *parameters: Any) -> Any:

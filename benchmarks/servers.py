@@ -6,6 +6,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpx
@@ -43,10 +44,10 @@ class Server:
         finally:
             self._do(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
-    def _do(self, statement: sql.Composable) -> None:
+    def _do(self, statement: sql.Composed) -> None:
         try:
             with psycopg.connect(self.url, autocommit=True) as connection:
-                connection.execute(statement)  # type: ignore[arg-type]
+                connection.execute(statement)
         except psycopg.errors.InsufficientPrivilege as refused:
             raise BenchmarkError(
                 f"{refused}: the user of ATTUNE_BENCH_DATABASE_URL needs CREATEDB."
@@ -71,7 +72,8 @@ def broker_place(url: str) -> Iterator[str]:
 def _redis_database(url: str) -> Iterator[str]:
     """Use the database that was named, if it is empty; empty it again."""
     with Connection(url) as connection:
-        client = connection.channel().client
+        channel: Any = connection.channel()
+        client = channel.client
         if client.dbsize():
             raise BenchmarkError("ATTUNE_BENCH_BROKER_URL names a redis database that isn't empty.")
         try:
@@ -164,8 +166,9 @@ def _queues() -> list[str]:
 
 
 def _declared(connection: Connection, queue: str) -> bool:
+    channel: Any = connection.channel()
     try:
-        connection.channel().queue_declare(queue, passive=True)
+        channel.queue_declare(queue, passive=True)
     except NotFound:
         return False
     return True
@@ -174,7 +177,7 @@ def _declared(connection: Connection, queue: str) -> bool:
 def _remove_all(connection: Connection) -> None:
     from attune_project.messaging import topology
 
-    channel = connection.channel()
+    channel: Any = connection.channel()
     for queue in _queues():
         with suppress(NotFound):
             channel.queue_delete(queue)

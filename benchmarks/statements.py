@@ -43,7 +43,7 @@ class Statements:
 
     def since(self, before: Counted, events: int, most: int = 25) -> list[dict[str, Any]]:
         """Return the statements since then by their cost, per event."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for (service, text), (times, waited) in self.counted().items():
             old_times, old_waited = before.get((service, text), (0, 0.0))
             if times > old_times:

@@ -49,6 +49,7 @@ class ExecutionsConfig(AppConfig):
                 service="executor",
                 message=EXECUTION_COMPLETED,
                 verb=lifecycle.settle,
+                only=lifecycle.settle_only,
                 table="execution",
                 owed="finished_at IS NOT NULL AND settled_at IS NULL",
                 since="finished_at",

@@ -12,8 +12,8 @@ class RulesConfig(AppConfig):
     def ready(self) -> None:
         from attune_project.packs import items  # noqa: PLC0415
         from rules import pack_items  # noqa: PLC0415
-        from rules.enforcing import enforce_pending  # noqa: PLC0415 (models are ready only now)
-        from rules.matching import match_pending  # noqa: PLC0415
+        from rules.enforcing import enforce_only, enforce_pending  # noqa: PLC0415 (models are ready only now)
+        from rules.matching import match_only, match_pending  # noqa: PLC0415
         from rules.states import rule_states  # noqa: PLC0415
         from sensors.neighbours import answer_rule_states  # noqa: PLC0415
 
@@ -25,6 +25,7 @@ class RulesConfig(AppConfig):
                 service="sensor",
                 message=EVENT_CREATED,
                 verb=match_pending,
+                only=match_only,
                 table="event",
                 owed="status = 'new'",
                 since="created",
@@ -36,6 +37,7 @@ class RulesConfig(AppConfig):
                 service="executor",
                 message=ENFORCEMENT_CREATED,
                 verb=enforce_pending,
+                only=enforce_only,
                 table="enforcement",
                 owed="status = 'created'",
                 since="created",

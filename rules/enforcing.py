@@ -8,14 +8,15 @@ from typing import Any
 from django.db import transaction
 
 from attune_project.faults import fault
+from attune_project.messaging.failures import passed_over
 from attune_project.statements import rows_of
 from executions.models import Action
 from executions.requesting import Wanted, request_executions
 
-_CLAIM = """
+_ENFORCE = """
 WITH owed AS MATERIALIZED (
     SELECT n.id, n.rule_ref, n.trigger_ref, n.config, n.trace_id, n.rule_id, n.rule_version
-    FROM enforcement n WHERE n.status = 'created' ORDER BY n.id LIMIT %s FOR UPDATE SKIP LOCKED
+    FROM enforcement n WHERE n.status = 'created' AND WHICH ORDER BY n.id LIMIT %s FOR UPDATE SKIP LOCKED
 ), kind AS (
     SELECT DISTINCT rule_id, rule_version, trigger_ref FROM owed
 )
@@ -37,16 +38,27 @@ SELECT o.id, o.rule_ref, o.trigger_ref, o.config, o.trace_id, o.rule_id, o.rule_
            LEFT JOIN action a ON a.ref = v.definition ->> 'action_ref') END
 FROM owed o ORDER BY o.id
 """
+_CLAIM = _ENFORCE.replace("WHICH", passed_over("enforce", "n.id"))
+_CLAIM_ONLY = _ENFORCE.replace("WHICH", "n.id = ANY(%s::bigint[])")
 
 
 def enforce_pending(limit: int) -> int:
     """Make one execution for each enforcement that owes one; return how many were resolved.
 
     An enforcement whose rule, trigger or action is gone or off by now ends `disabled`. The unique
-    `source_key` makes a second execution for one enforcement impossible.
+    `source_key` makes a second execution for one enforcement impossible. Passes over what this has failed at.
     """
+    return _enforce(_CLAIM, [limit])
+
+
+def enforce_only(ids: list[int]) -> int:
+    """Do the same for these enforcements, as far as they owe one; return how many were resolved."""
+    return _enforce(_CLAIM_ONLY, [ids, len(ids)])
+
+
+def _enforce(claim: str, which: list[Any]) -> int:
     with transaction.atomic():
-        rows = rows_of(_CLAIM, [limit])
+        rows = rows_of(claim, which)
         if not rows:
             return 0
         fault("enforce.claimed")

@@ -1,27 +1,33 @@
 """event -> enforcement."""
 
 import json
-from collections.abc import Sequence
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 
 from attune_project.faults import fault
+from attune_project.messaging import counts
+from attune_project.messaging.failures import passed_over
 from attune_project.messaging.ring import ring
 from attune_project.messaging.topology import ENFORCEMENT_CREATED
 from attune_project.statements import rows_of
 from rules import ruleset
 from rules.deciding import Decision, Seen, decide
 from rules.models import Outcome
+from rules.ruleset import Ruleset
 
 LONGEST_REASON = 2000
-_CLAIM = """
+_SEEN = """
 SELECT e.id, e.trigger_ref, e.payload, e.config, e.rule_id, e.source_ref, e.trace_id, e.created,
        COALESCE(t.enabled, false), t.param_schema
 FROM event e LEFT JOIN trigger t ON t.ref = e.trigger_ref
-WHERE e.status = 'new' ORDER BY e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED
-"""
+WHERE e.status = 'new' AND """
+_CLAIM = f"{_SEEN}{passed_over('match', 'e.id')} ORDER BY e.id LIMIT %s FOR UPDATE OF e SKIP LOCKED"
+_CLAIM_ONLY = f"{_SEEN}e.id = ANY(%s::bigint[]) ORDER BY e.id FOR UPDATE OF e SKIP LOCKED"
 
 
 def match_pending(limit: int) -> int:
@@ -29,16 +35,24 @@ def match_pending(limit: int) -> int:
 
     Claims rows that no other matcher holds (SKIP LOCKED), so any number of matchers may run. Safe to
     call at any time: the message that calls it only says that there is work. All enforcements of an
-    event are made in the transaction that marks it as decided.
+    event are made in the transaction that marks it as decided. Passes over what matching has failed at.
     """
+    return _match(_CLAIM, limit)
+
+
+def match_only(ids: list[int]) -> int:
+    """Do the same for these events, as far as they are new; return how many were decided."""
+    return _match(_CLAIM_ONLY, ids)
+
+
+def _match(claim: str, which: int | list[int]) -> int:
     with transaction.atomic():
-        events = _claim(limit)
+        events = [_seen(row) for row in rows_of(claim, [which])]
         if not events:
             return 0
         fault("match.claimed")
         rules = ruleset.current()
-        every = bool(settings.ATTUNE_RECORD_NON_MATCHES)
-        decisions = [decision for event in events for decision in decide(event, rules, every=every)]
+        decisions = _decisions(events, rules)
         matches = [one for one in decisions if one.outcome == Outcome.MATCHED]
         ring(ENFORCEMENT_CREATED, _decide_all([event.id for event in events], rules.revision, matches))
         _keep([one for one in decisions if one.outcome == Outcome.ERROR or _kept_anyway(one)])
@@ -47,8 +61,23 @@ def match_pending(limit: int) -> int:
     return len(events)
 
 
-def _claim(limit: int) -> list[Seen]:
-    return [_seen(row) for row in rows_of(_CLAIM, [limit])]
+def _decisions(events: Iterable[Seen], rules: Ruleset) -> list[Decision]:
+    """Ask the rules, and count by trigger: events, rules that were asked, processor time."""
+    every = bool(settings.ATTUNE_RECORD_NON_MATCHES)
+    decisions: list[Decision] = []
+    cost: Counter[tuple[str, str]] = Counter()
+    began = time.thread_time_ns()
+    for event in events:
+        found = decide(event, rules, every=every)
+        ended = time.thread_time_ns()
+        cost[event.trigger_ref, counts.EVENTS] += 1
+        cost[event.trigger_ref, counts.RULES] += len(found)
+        cost[event.trigger_ref, counts.NANOSECONDS] += ended - began
+        decisions += found
+        began = ended
+    for (trigger_ref, outcome), amount in cost.items():
+        counts.add(counts.MATCHED, trigger_ref, outcome, amount)
+    return decisions
 
 
 def _seen(row: tuple[Any, ...]) -> Seen:

@@ -1,4 +1,4 @@
-"""Admin pages of the house: health, probes, steps, counts and dead letters."""
+"""Admin pages of the house: health, probes, steps, counts and what is failing."""
 
 from functools import partial
 from typing import Any
@@ -6,12 +6,14 @@ from typing import Any
 from django.contrib import admin
 from django.urls import path
 
-from attune_project.console import admin_retention  # noqa: F401 (Django looks for pages in this module)
+from attune_project.console import (  # noqa: F401 (Django looks for pages in this module)
+    admin_dead_letters,
+    admin_retention,
+)
 from attune_project.console.admin_invariants import NAME, invariants_page
 from attune_project.console.models import HealthCheck
 from attune_project.identity.admin_access import RbacModelAdmin
-from attune_project.identity.admin_history import HistoryAdmin, pretty
-from attune_project.messaging.models import DeadLetter, MessageCount, MessageProbe, Step
+from attune_project.messaging.models import MessageCount, MessageProbe, Step, StepFailure
 
 
 class HouseAdmin(RbacModelAdmin):
@@ -55,18 +57,9 @@ class MessageCountAdmin(HouseAdmin):
     ordering = ("name", "label", "outcome")
 
 
-@admin.register(DeadLetter)
-class DeadLetterAdmin(HistoryAdmin):
-    resource = "workers"
-    list_display = ("id", "routing_key", "queue", "reason", "step", "row_id", "created", "requeued_at")
-    ordering = ("-id",)
-    search_ref = "routing_key"
-    search_help_text = "An id, or a whole routing key"
-    fields = (
-        "id", "message_id", "exchange", "routing_key", "queue", "reason", "step", "row_id", "trace_id",
-        "shown_body", "header_map", "created", "requeued_at",
-    )  # fmt: skip
-    readonly_fields = fields
-
-    header_map = pretty("headers")
-    shown_body = pretty("body")
+@admin.register(StepFailure)
+class StepFailureAdmin(HouseAdmin):
+    list_display = ("step", "row_id", "message_id", "failures", "reason", "retry_at", "updated")
+    list_filter = ("step", "reason")
+    search_fields = ("message_id",)
+    ordering = ("retry_at",)

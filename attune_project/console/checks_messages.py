@@ -123,13 +123,23 @@ def trouble(route: Route, service: str, probe: Probe | None, around: Around) -> 
         return (
             f"The {service} service has sent no probe of {way} for {probe.sent:.0f} s: is it running?{said}"
         )
-    if probe.unanswered <= late() or excused(route, probe, around):
+    if probe.unanswered <= patience(route, around) or excused(route, probe, around):
         return None
     return (
         f"Probes of {way} from the {service} service have not been answered for {probe.unanswered:.0f} s: the"
         f" {message.consumer} service should read them from {route.queue} as task {message.task}. Is it"
         f" running, does it read that queue, is the queue bound? `manage.py topology --check` looks.{said}"
     )
+
+
+def patience(route: Route, around: Around) -> float:
+    """Return for how many seconds a probe may stay unanswered.
+
+    Half as long when a poll has just found rows of its step without their message: two witnesses agree.
+    """
+    step = steps.of_message(route.message)
+    repaired = around.states.get(step.name, SILENT).repaired if step else None
+    return late() / 2 if repaired is not None and repaired < late() else late()
 
 
 def excused(route: Route, probe: Probe, around: Around) -> bool:
@@ -181,18 +191,20 @@ def dead_letters() -> list[Check]:
     """Say what waits for a person."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT routing_key, count(*) FROM dead_letter WHERE requeued_at IS NULL"
-            " GROUP BY routing_key ORDER BY count(*) DESC"
+            "SELECT queue, reason, count(*) FROM dead_letter"
+            " WHERE requeued_at IS NULL AND discarded_at IS NULL"
+            " GROUP BY queue, reason ORDER BY count(*) DESC, queue, reason"
         )
         rows = cursor.fetchall()
     if not rows:
         return [Check("dead_letters", True)]
-    total, kinds = sum(count for _, count in rows), ", ".join(f"{key}: {count}" for key, count in rows[:5])
+    total = sum(row[2] for row in rows)
+    kinds = ", ".join(f"{queue or 'no queue'}, {reason}: {count}" for queue, reason, count in rows[:5])
     return [
         Check(
             "dead_letters",
             False,
-            f"{total} dead letters wait for a person ({kinds}). Read their reasons in the admin, mend the"
-            " cause, then mark them as requeued; what they named is done by the polls.",
+            f"{total} dead letters wait for a person ({kinds}). Read their reasons in the admin or by"
+            " `manage.py dead_letters list`, mend the cause, then re-drive or discard them.",
         )
     ]

@@ -11,7 +11,7 @@ from prometheus_client.core import CollectorRegistry, GaugeMetricFamily, Metric
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from attune_project.console import metrics_messages, metrics_pipeline, metrics_retention
+from attune_project.console import metrics_matching, metrics_messages, metrics_pipeline, metrics_retention
 from attune_project.console.bounded import Bounded
 from attune_project.rest.views import View
 
@@ -22,7 +22,8 @@ FORWARDED = ("X-Forwarded-For", "X-Real-Ip", "Forwarded")
 
 def gather() -> list[Metric]:
     """Return every metric of our own; raises when the database is away."""
-    return [*metrics_messages.families(), *metrics_pipeline.families(), *metrics_retention.families()]
+    parts = (metrics_messages, metrics_pipeline, metrics_matching, metrics_retention)
+    return [family for part in parts for family in part.families()]
 
 
 gathered = Bounded(gather, keep=1.0, patience=PATIENCE)

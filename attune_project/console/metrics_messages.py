@@ -43,17 +43,25 @@ def counters() -> Iterator[Metric]:
 def dead_letters() -> Iterator[Metric]:
     every = CounterMetricFamily("attune_dead_letters", "Dead letters ever kept.", labels=["routing_key"])
     waiting = GaugeMetricFamily(
-        "attune_dead_letters_open", "Dead letters that wait for a person.", labels=["routing_key"]
+        "attune_dead_letters_open", "Dead letters that wait for a person.", labels=["queue", "reason"]
     )
-    rows = _rows(
-        "SELECT routing_key, count(*), count(*) FILTER (WHERE requeued_at IS NULL) FROM dead_letter"
-        " GROUP BY routing_key"
+    failing = GaugeMetricFamily(
+        "attune_failing_rows", "Rows that a step has failed at and tries again, each alone.", labels=["step"]
     )
-    for key, total, still_open in rows:
+    for key, total in _rows("SELECT routing_key, count(*) FROM dead_letter GROUP BY routing_key"):
         every.add_metric([key], total)
-        waiting.add_metric([key], still_open)
+    for queue, reason, count in _rows(
+        "SELECT queue, reason, count(*) FROM dead_letter"
+        " WHERE requeued_at IS NULL AND discarded_at IS NULL GROUP BY queue, reason"
+    ):
+        waiting.add_metric([queue, reason], count)
+    for step, count in _rows(
+        "SELECT step, count(*) FROM step_failure WHERE retry_at IS NOT NULL GROUP BY step"
+    ):
+        failing.add_metric([step], count)
     yield every
     yield waiting
+    yield failing
 
 
 def probes() -> Metric:

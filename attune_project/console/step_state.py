@@ -11,9 +11,9 @@ BEHIND_SECONDS = 10.0
 def late() -> float:
     """Return after how many seconds of silence something is late.
 
-    A service that is restarted within 20 s must not be told on (its last sign of life is then up to
-    20 s and one probe interval old), and what is late must be told within 30 s: hence 25 s, a probe
-    every 4 s, a look every 2 s.
+    A service that is restarted within 15 s must not be told on (its last sign of life is then up to
+    15 s and one probe interval old), and what is late must be told within 30 s, on a busy machine too:
+    hence 20 s, a probe every 4 s, a look every 2 s.
     """
     return float(settings.ATTUNE_PROBE_LATE_SECONDS)
 

@@ -11,7 +11,7 @@ from celery.utils.threads import bound_open_broker_sockets  # type: ignore[attr-
 from celery.worker.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
 
-from attune_project.messaging import declare, ticker
+from attune_project.messaging import declare, refusing, steps, ticker
 from attune_project.messaging.consuming import consuming
 from attune_project.service import current_service
 
@@ -98,6 +98,7 @@ class Ticks(bootsteps.StartStopStep):
         self._tickers: list[ticker.Ticker] = []
 
     def start(self, parent: Any) -> None:
+        steps.start_carefully(current_service())
         self._tickers = ticker.start(current_service())
 
     def stop(self, parent: Any) -> None:
@@ -114,6 +115,20 @@ class AttuneConsumer(Consumer):
         default_steps = [
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in str(step)
         ] + [DeadLetters, Flush, Leave, Ready]
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Any:
+        """Refuse what Celery would lose or fail at, before it sees it."""
+        received = super().create_task_handler(*args, **options)
+        known: dict[str, Any] = self.strategies  # type: ignore[attr-defined]
+
+        def on_message(message: Any) -> None:
+            bad = refusing.trouble_of(message, known)
+            if bad is None:
+                received(message)
+            else:
+                refusing.refuse(message, bad)
+
+        return on_message
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, trying every few seconds: kombu's pauses grow to 30 s, which would outlast the outage."""

@@ -8,6 +8,8 @@ from attune_project.statements import rows_of
 
 PUBLISHED = "published"  # label: message type; outcome: ok, unroutable, failed
 CONSUMED = "consumed"  # label: queue; outcome: ok, error, misrouted, probe
+MATCHED = "matched"  # label: ref of a trigger; outcome: one of these
+EVENTS, RULES, NANOSECONDS = "events", "rules", "nanoseconds"  # decided, asked, of processor time
 
 _counter: Counter[tuple[str, str, str]] = Counter()
 _lock = threading.Lock()

@@ -5,7 +5,7 @@ import time
 import structlog
 from django.conf import settings
 
-from attune_project.messaging import steps
+from attune_project.messaging import failures, steps
 from attune_project.messaging.steps import OwedStep
 from attune_project.messaging.ticker import every
 from attune_project.service import current_service
@@ -49,6 +49,7 @@ def poll_all() -> None:
         for step in steps.of_service(current_service()):
             _excuse_absence(step)
             poll(step)
+            failures.again(step)
             _ended[step.name] = time.monotonic()
 
 

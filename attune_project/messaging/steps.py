@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from attune_project.messaging import failures
 from attune_project.messaging.topology import MessageType
 from attune_project.statements import rows_of
 
@@ -24,7 +25,8 @@ class OwedStep:
     """One step of the pipeline.
 
     `owed` is a FROM/WHERE over the step's partial index with the statuses written as literals (a bound
-    parameter can miss the index); `since` is the column that says since when a row owes.
+    parameter can miss the index); `since` is the column that says since when a row owes. `only` does the
+    step for these rows and no others: with it, rows that the step fails at are told from the rest.
     """
 
     name: str
@@ -35,11 +37,18 @@ class OwedStep:
     owed: str
     since: str
     waits_by_design: Callable[[], bool] = lambda: False  # e.g. no slot is free in this process
+    only: Callable[[list[int]], int] | None = None
+
+    @property
+    def owing(self) -> str:
+        """Return `owed` without the rows that the step has failed at: those are tried alone."""
+        return f"{self.owed} AND {failures.passed_over(self.name)}" if self.only else self.owed
 
 
 _steps: dict[str, OwedStep] = {}
 _hints: dict[str, Callable[[list[int]], None]] = {}
 _noted: dict[str, float] = {}
+_unproven: set[str] = set()  # steps that this process has not done since it started
 
 
 def register(step: OwedStep) -> None:
@@ -67,6 +76,11 @@ def of_service(service: str) -> list[OwedStep]:
     return [step for step in _steps.values() if step.service == service]
 
 
+def start_carefully(service: str) -> None:
+    """Have the steps of a service that starts done one row at a time at first: see failures.py."""
+    _unproven.update(step.name for step in of_service(service))
+
+
 def work(step: OwedStep, budget: float = BUDGET_SECONDS) -> tuple[int, bool]:
     """Run a step until a claim comes back short; return (rows done, whether the budget ended it).
 
@@ -74,10 +88,19 @@ def work(step: OwedStep, budget: float = BUDGET_SECONDS) -> tuple[int, bool]:
     """
     done = 0
     ends = time.monotonic() + budget
+    if step.name in _unproven:
+        done = failures.carefully(step, BATCH, ends)
+        _unproven.discard(step.name)
     while True:
-        count = step.verb(BATCH)
+        try:
+            count = step.verb(BATCH)
+        except Exception as problem:
+            count = failures.work_around(step, problem, BATCH, ends)
+            full = True  # what was passed over may have hidden others
+        else:
+            full = count >= BATCH
         done += count
-        if count < BATCH:
+        if not full:
             return done, False
         for neighbour in of_service(step.service):  # they wait for the same solo process
             note_full_claim(neighbour.name)
@@ -121,7 +144,7 @@ def _upsert(name: str, change: str, repairs: int = 0) -> None:
 def owed_count(step: OwedStep, older_than: float, limit: int = MOST_COUNTED) -> int:
     """Return how many rows have owed this step for more than `older_than` seconds, at most `limit`."""
     statement = (
-        f"SELECT count(*) FROM (SELECT 1 FROM {step.table} WHERE {step.owed}"  # noqa: S608
+        f"SELECT count(*) FROM (SELECT 1 FROM {step.table} WHERE {step.owing}"  # noqa: S608
         f" AND {step.since} < now() - make_interval(secs => %s) LIMIT %s) owed"
     )
     return int(rows_of(statement, [older_than, limit])[0][0])

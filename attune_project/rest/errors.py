@@ -9,6 +9,7 @@ from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults
 from psycopg.errors import ForeignKeyViolation, UniqueViolation
+from psycopg_pool import PoolTimeout
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
@@ -60,6 +61,11 @@ class Unavailable(drf.APIException):
     status_code = 503
     default_code = "UNAVAILABLE"
     default_detail = "The service can't answer right now; try again."
+    wait = 1  # s
+
+
+class DatabaseAway(Unavailable):
+    """No connection came within the time that a request may wait for one."""
 
 
 CODES = {
@@ -80,13 +86,34 @@ def handle(exception: Exception, context: dict[str, Any]) -> Response | None:
     refusal = as_refusal(exception)
     if refusal is None:
         return None
+    response = Response(body_of(refusal), status=status_of(refusal), headers=headers_of(refusal))
+    response.is_for_want_of_database = isinstance(refusal, DatabaseAway)  # type: ignore[attr-defined]
+    return response
+
+
+def answer_to(exception: Exception) -> HttpResponse:
+    """Answer an exception outside of a view; one that is a fault of ours is raised."""
+    refusal = as_refusal(exception)
+    if refusal is None:
+        raise exception
+    response = JsonResponse(body_of(refusal), status=status_of(refusal), headers=headers_of(refusal))
+    response.is_for_want_of_database = isinstance(refusal, DatabaseAway)  # type: ignore[attr-defined]
+    return response
+
+
+def headers_of(refusal: drf.APIException) -> dict[str, str]:
     headers = {}
     wait = getattr(refusal, "wait", None)
     if wait is not None:
         headers["Retry-After"] = str(max(1, round(wait)))
     if refusal.status_code == 401:
         headers["WWW-Authenticate"] = CHALLENGE
-    return Response(body_of(refusal), status=status_of(refusal), headers=headers)
+    return headers
+
+
+def is_for_want_of_database(response: Any) -> bool:
+    """Tell an answer that any other request would be given, too, that needs the database now."""
+    return bool(getattr(response, "is_for_want_of_database", False))
 
 
 def as_refusal(exception: Exception) -> drf.APIException | None:
@@ -101,7 +128,7 @@ def as_refusal(exception: Exception) -> drf.APIException | None:
             return conflict_of(exception)
         case OperationalError() | InterfaceError():
             log.warning("database_unavailable", exc_info=exception)
-            return Unavailable()
+            return DatabaseAway() if isinstance(exception.__cause__, PoolTimeout) else Unavailable()
     return None
 
 

@@ -16,7 +16,9 @@ class TraceMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        trace = new_trace(trace_from_header(request.headers.get(TRACE_HEADER)))
+        trace = new_trace(
+            getattr(request, "trace_id", None) or trace_from_header(request.headers.get(TRACE_HEADER))
+        )
         try:
             measure_chunked_body(request)
             response = self.get_response(request)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.bench import Bench
-from benchmarks.cases import backlog, fanout, ingest, lists, pipeline, scale, shell
+from benchmarks.cases import backlog, fanout, ingest, lists, pipeline, retention, scale, shell
 
 Found = dict[str, Any]
 Case = Callable[[Bench], Found]
@@ -20,5 +20,6 @@ CASES: dict[str, Case] = {
     "match_fanout": fanout.fanout,
     "shell_actions": shell.shell_actions,
     "api_list": lists.api_list,
+    "retention": retention.retention,
     "scale": scale.scale,
 }

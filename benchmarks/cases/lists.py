@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 from benchmarks.bench import Bench, say
@@ -76,11 +77,13 @@ def ask(stage: Stage, token: str, count: int, requests: int) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     for name, path in kinds.items():
-        load(stage.spine.port, lambda path=path: request("GET", path(), token=token), count=5)  # type: ignore[misc]
+
+        def asked(path: Callable[[], str] = path) -> bytes:
+            return request("GET", path(), token=token)
+
+        load(stage.spine.port, asked, count=5)
         meter = stage.meter()
-        answers = load(
-            stage.spine.port, lambda path=path: request("GET", path(), token=token), count=requests
-        )  # type: ignore[misc]
+        answers = load(stage.spine.port, asked, count=requests)
         check(name, answers.statuses, answers.last, count)
         cpu = {f"{who}_cpu_ms": round(ms, 2) for who, ms in meter.ms(requests).items()}
         found[name] = {**answers.percentiles(), **cpu}

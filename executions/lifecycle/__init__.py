@@ -21,7 +21,7 @@ from executions.lifecycle.placing import explain_waiting, fail_unplaceable, unab
 from executions.lifecycle.queueing import enqueue, expire_waiting, join_queues
 from executions.lifecycle.reassigning import reassign
 from executions.lifecycle.returning import hand_back
-from executions.lifecycle.settling import settle
+from executions.lifecycle.settling import settle, settle_only
 
 __all__ = [
     "Claimant",
@@ -48,6 +48,7 @@ __all__ = [
     "renew",
     "retrying",
     "settle",
+    "settle_only",
     "unable",
     "waiting_beside",
     "waiting_in_pool",

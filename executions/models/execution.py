@@ -198,8 +198,20 @@ class Execution(Row):
             # of an end that is rare: the others are found among the newest, or by the indexes above
             models.Index(
                 fields=["status", "-created", "-id"],
+                include=["action_ref", "rule_ref", "trigger_ref", "worker", "executor"],  # for two conditions
                 condition=Q(status__in=["failed", "cancelled", "timeout", "abandoned"]),
                 name="execution_unsuccessful_idx",
+            ),
+            # of a worker, of an identity: one that is gone or idle has nothing among the newest
+            models.Index(
+                fields=["worker", "-created", "-id"],
+                condition=Q(worker__isnull=False),
+                name="execution_worker_idx",
+            ),
+            models.Index(
+                fields=["executor", "-created", "-id"],
+                condition=Q(executor__isnull=False),
+                name="execution_executor_idx",
             ),
             models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="execution_parent_idx"),
         ]

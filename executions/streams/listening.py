@@ -1,6 +1,7 @@
 """One LISTEN connection per web process: it says which executions to look at again."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -37,7 +38,7 @@ class Listener:
                 log.warning("not listening for changes", error=f"{type(problem).__name__}: {problem}")
             finally:
                 self.listening = False
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 (not all at once)
             pause = min(LONGEST_PAUSE, pause * 2)
 
     async def _hear(self, connection: psycopg.AsyncConnection[Any]) -> None:

@@ -1,16 +1,21 @@
 """The door for other people's events: `POST /webhooks/{key}`, open to whoever knows the key."""
 
 import json
-from collections.abc import Mapping
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
-from django.http import HttpRequest
+from django.db import DataError
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import APIException, NotFound, PermissionDenied
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -26,13 +31,22 @@ from attune_project.statements import rows_of
 from sensors import webhook_config
 from sensors.api.events import LONGEST_KEY
 from sensors.api.refusals import as_http
-from sensors.recording import EventRefused, Known, KnownTrigger, NewEvent, record_event
+from sensors.recording import (
+    EventRefused,
+    Known,
+    KnownTrigger,
+    NewEvent,
+    Recorded,
+    record_event,
+    record_events,
+)
 
 log = structlog.get_logger(__name__)
 SOURCE_REF = "webhook"
 DEDUP_HEADERS = ("Idempotency-Key", "X-GitHub-Delivery", "X-Webhook-Id")
 # A sender's key must not be able to stand for one of another source, such as a timer's slot.
 DEDUP_PREFIX = "webhook:"
+WEBHOOK_PATH = re.compile("/api/v1/webhooks/[^/]+")
 EXTRAS = ("headers", "source_ip", "user_agent")
 
 
@@ -50,47 +64,113 @@ class WebhookView(View):
 
     @extend_schema(request=OpenApiTypes.ANY, responses=Received, operation_id="webhooks_receive")
     def post(self, request: Request, key: str) -> Response:
-        """Record what is sent. The checks stand in the contract's order; each that fails closes."""
+        """Record what is sent."""
         received_at = timezone.now()
-        trigger, config = webhook_of(key)
-        body = guarded_body(trigger.ref, config, request._request)
-        payload, extras = unwrapped(document(body))
-        event = NewEvent(
-            trigger.ref,
-            payload=payload,
-            config=extras or None,
-            source_ref=SOURCE_REF,
-            dedup_key=dedup_key(request.headers),
-            trace_id=current_trace_id(),
-        )
+        webhook = webhooks_of([key]).get(key)
+        if webhook is None:
+            raise NotFound("Not found.")
+        event = event_of(request._request, webhook, current_trace_id())
         try:
-            recorded = record_event(event, Known({trigger.ref: trigger}))
+            recorded = record_event(event, Known({event.trigger_ref: webhook.trigger}))
         except EventRefused as refused:
             raise as_refusal(refused) from None
         fault("webhook.before_answer")
-        told = {
-            "event_id": recorded.id,
-            "trigger_ref": trigger.ref,
-            "received_at": received_at.strftime(api_settings.DATETIME_FORMAT),
-            "message": "Webhook received successfully",
-            **({"duplicate": True} if recorded.duplicate else {}),
-        }
-        return answer(told)
+        return answer(told(event, recorded, received_at))
 
 
-_WEBHOOK = """
-SELECT id, ref, enabled, out_schema, webhook_config FROM trigger
-WHERE webhook_key = %s::text AND enabled AND webhook_enabled
+class WebhookDoor:
+    """Takes webhooks that come at the same time together: read by one statement, stored by another.
+
+    One that is refused is left to the view.
+    """
+
+    def opens(self, scope: Mapping[str, Any]) -> bool:
+        plain = scope["method"] == "POST" and not scope["query_string"]
+        return plain and WEBHOOK_PATH.fullmatch(scope["path"]) is not None
+
+    def take(self, requests: Sequence[HttpRequest]) -> list[HttpResponse | None]:
+        received_at = timezone.now()
+        keys = [request.path_info.rpartition("/")[2] for request in requests]
+        webhooks = webhooks_of(keys)
+        events = [
+            perhaps_event_of(request, webhooks.get(key)) for request, key in zip(requests, keys, strict=True)
+        ]
+        good = [event for event in events if event is not None]
+        known = Known({webhook.trigger.ref: webhook.trigger for webhook in webhooks.values()})
+        outcomes = iter(record_each(good, known))
+        fault("webhook.before_answer")
+        return [
+            None if event is None else response_to(event, next(outcomes), received_at) for event in events
+        ]
+
+
+def perhaps_event_of(request: Any, webhook: "Webhook | None") -> NewEvent | None:
+    try:
+        return event_of(request, webhook, request.trace_id) if webhook else None
+    except APIException:
+        return None
+
+
+def record_each(events: Sequence[NewEvent], known: Known) -> Sequence[Recorded | EventRefused]:
+    """Store what can be stored together; refuse all when one of them breaks the statement for the others."""
+    try:
+        return record_events(events, known)
+    except DataError as problem:
+        return [EventRefused("VALIDATION_ERROR", str(problem))] * len(events)
+
+
+def response_to(
+    event: NewEvent, outcome: Recorded | EventRefused, received_at: datetime
+) -> HttpResponse | None:
+    """Return what the view would answer; None for a refusal."""
+    if isinstance(outcome, EventRefused):
+        return None
+    body = JSONRenderer().render({"data": told(event, outcome, received_at)})
+    return HttpResponse(body, content_type="application/json", headers={"Allow": "POST, OPTIONS"})
+
+
+def told(event: NewEvent, recorded: Recorded, received_at: datetime) -> dict[str, Any]:
+    return {
+        "event_id": recorded.id,
+        "trigger_ref": event.trigger_ref,
+        "received_at": received_at.strftime(api_settings.DATETIME_FORMAT),
+        "message": "Webhook received successfully",
+        **({"duplicate": True} if recorded.duplicate else {}),
+    }
+
+
+def event_of(request: HttpRequest, webhook: "Webhook", trace_id: uuid.UUID) -> NewEvent:
+    """Return what a webhook brings. The checks stand in the contract's order; each that fails closes."""
+    ref = webhook.trigger.ref
+    payload, extras = unwrapped(document(guarded_body(ref, webhook.config, request)))
+    return NewEvent(
+        ref,
+        payload=payload,
+        config=extras or None,
+        source_ref=SOURCE_REF,
+        dedup_key=dedup_key(request.headers),
+        trace_id=trace_id,
+    )
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """A webhook that is open: its trigger, and what it is guarded by."""
+
+    trigger: KnownTrigger
+    config: Any
+
+
+_WEBHOOKS = """
+SELECT webhook_key, id, ref, enabled, out_schema, webhook_config FROM trigger
+WHERE webhook_key = ANY(%s::text[]) AND enabled AND webhook_enabled
 """
 
 
-def webhook_of(key: str) -> tuple[KnownTrigger, Any]:
-    """Return the trigger whose webhook and self are enabled, and the webhook's settings."""
-    rows = [] if "\x00" in key else rows_of(_WEBHOOK, [key])
-    if not rows:  # any other is as good as absent
-        raise NotFound("Not found.")
-    *trigger, config = rows[0]
-    return KnownTrigger(*trigger), json.loads(config)
+def webhooks_of(keys: Sequence[str]) -> dict[str, Webhook]:
+    """Return the webhooks that are open, by key; any other is as good as absent."""
+    rows = rows_of(_WEBHOOKS, [sorted({key for key in keys if "\x00" not in key})])
+    return {key: Webhook(KnownTrigger(*trigger), json.loads(config)) for key, *trigger, config in rows}
 
 
 def guarded_body(trigger_ref: str, config: Any, request: HttpRequest) -> bytes:

@@ -54,7 +54,7 @@ def test_foreign_keys_that_point_upward_are_these():
 BEAT = ("sensors/beat.py", "sensors/periodic.py", "sensors/admin_periodic.py", "attune_project/settings.py")
 MESSAGING = "attune_project/messaging/"
 ONE_WRITER = {
-    "publishing": (r"Producer\(|\.send_task\(|\.apply_async\(|\.delay\(", (MESSAGING, *BEAT)),
+    "publishing": (r"Producer\(|basic_publish\(|\.send_task\(|\.apply_async\(|\.delay\(", (MESSAGING, *BEAT)),
     "celery beat": (r"(from|import) django_celery_beat", BEAT),
     "status in SQL": (r"UPDATE execution\b", ("executions/lifecycle/",)),
     "status by the ORM": (r"Execution\.objects[^\n]*\.update\(", ("executions/lifecycle/",)),

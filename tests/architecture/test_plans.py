@@ -79,6 +79,10 @@ QUERIES = {
     "cancels": (
         leases._CANCELLED, [1, ["0b0f7bdc-45ab-4c1c-9d39-6ac0a5f4c2f1"]], "execution_leased_idx", "execution",
     ),
+    "renew": (
+        leases._RENEW, [1, ["0b0f7bdc-45ab-4c1c-9d39-6ac0a5f4c2f1"], 20], "execution_leased_idx", "execution",
+    ),
+    "release": (leases._RELEASE, [1, None, None], "execution_leased_idx", "execution"),
     "expire": (losing._EXPIRE, [200], "execution_leased_idx", "execution"),
     "waiting": (placing._GROUPS, [2, 50_000], "execution_scheduled_idx", "execution"),
     "explain": (

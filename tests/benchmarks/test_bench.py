@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
 
+from benchmarks.__main__ import measured_all
+from benchmarks.bench import Bench
 from tests.integration.servers import rabbitmqctl
 from tests.integration.spine import ROOT
 
@@ -85,6 +87,18 @@ def test_servers_that_are_not_there_are_asked_for() -> None:
         "bench: ATTUNE_BENCH_DATABASE_URL and ATTUNE_BENCH_BROKER_URL must be set;"
         " `./attune bench` starts servers of its own.\n"
     )
+
+
+def test_an_interrupt_keeps_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_bench: Any) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    cases = {"first": lambda _bench: {"unit": "ms", "median": 1}, "second": interrupted, "third": interrupted}
+    monkeypatch.setattr("benchmarks.__main__.CASES", cases)
+
+    found = measured_all(cast(Bench, None), list(cases), with_profile=True)
+
+    assert found == {"cases": {"first": {"unit": "ms", "median": 1}}, "stopped": True}
 
 
 def test_a_case_that_does_not_exist_is_refused() -> None:

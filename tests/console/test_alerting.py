@@ -40,9 +40,9 @@ def test_what_is_well_from_the_start_is_no_news():
     assert HealthCheck.objects.get().status == "ok"
 
 
-def test_an_unanswered_probe_is_told_within_thirty_seconds(settings):
-    """Probes and the look at them each have their turn in these."""
-    assert settings.ATTUNE_PROBE_LATE_SECONDS + alerting.EVERY < 30
+def test_an_unanswered_probe_is_told_well_within_thirty_seconds(settings):
+    """A busy machine is late with a look at them, too."""
+    assert settings.ATTUNE_PROBE_LATE_SECONDS + alerting.EVERY <= 22
 
 
 def test_red_is_told_once():
@@ -207,7 +207,7 @@ def test_a_look_removes_retired_probes(world, ago):
 def test_nothing_is_judged_in_the_first_seconds():
     grace = Grace()
 
-    assert [grace.over(1000.0 + after) for after in (0, 2, 8, 16, 24, 25, 27)] == [False] * 5 + [True] * 2
+    assert [grace.over(1000.0 + after) for after in (0, 2, 8, 16, 19, 20, 22)] == [False] * 5 + [True] * 2
 
 
 def test_a_machine_that_slept_gets_its_grace_again():

@@ -44,7 +44,7 @@ def test_a_pool_with_a_worker_is_green(worker):
     assert [(one.name, one.ok) for one in checks_pools.worker_pools()] == [("pool:default", True)]
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(24, 0), (26, 1)])
+@pytest.mark.parametrize(("seconds", "count"), [(19, 0), (21, 1)])
 def test_no_worker_lives(worker, sql, ago, seconds, count):
     sql("UPDATE worker SET last_heartbeat = %s", ago(seconds))
 
@@ -61,7 +61,7 @@ def test_executions_wait_for_a_pool_without_workers(worker, scheduled):
     scheduled(pool="gpu")
 
     assert red() == {
-        "pool:gpu": "No worker of the pool gpu has been heard of for 25 s; 1 executions wait for one:"
+        "pool:gpu": "No worker of the pool gpu has been heard of for 20 s; 1 executions wait for one:"
         " is one running?"
     }
 

@@ -58,7 +58,7 @@ def test_a_repair_names_the_message_that_got_lost(polled, ago):
     )
 
 
-@pytest.mark.parametrize(("seconds", "count"), [(24, 0), (26, 1)])
+@pytest.mark.parametrize(("seconds", "count"), [(19, 0), (21, 1)])
 def test_a_service_that_does_not_poll(polled, ago, seconds, count):
     Step.objects.filter(name="match").update(polled_at=ago(seconds))
 
@@ -111,18 +111,18 @@ def test_timers_that_are_looked_at_are_green(polled, canary_rule):
 
 
 def test_no_beat_leads(polled, ago):
-    Step.objects.filter(name="timers").update(polled_at=ago(26))
+    Step.objects.filter(name="timers").update(polled_at=ago(21))
 
     assert red(checks_steps.timers) == {
-        "timers": "No beat has looked at the timers for 26 s: is a beat service running?"
+        "timers": "No beat has looked at the timers for 21 s: is a beat service running?"
     }
 
 
 def test_a_timer_that_is_overdue(polled, canary_rule, sql, ago):
-    sql("UPDATE timer SET next_fire_at = %s", ago(24))
+    sql("UPDATE timer SET next_fire_at = %s", ago(19))
     assert red(checks_steps.timers) == {}
 
-    sql("UPDATE timer SET next_fire_at = %s", ago(26))
+    sql("UPDATE timer SET next_fire_at = %s", ago(21))
     assert red(checks_steps.timers)["timers"].startswith("1 timers are overdue")
 
 

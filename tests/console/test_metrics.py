@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from attune_project.console import broker_state, metrics, metrics_messages, metrics_pipeline
+from attune_project.console import broker_state, metrics, metrics_matching, metrics_messages, metrics_pipeline
 from attune_project.console.bounded import Bounded
 from attune_project.console.broker_state import BrokerState, QueueState
 from attune_project.messaging.models import DeadLetter, MessageCount, MessageProbe, Step
@@ -126,7 +126,7 @@ def test_dead_letters_ever_and_open(ago):
 
     assert samples(metrics_messages.dead_letters()) == {
         ("attune_dead_letters_total", "event.created"): 2,
-        ("attune_dead_letters_open", "event.created"): 1,
+        ("attune_dead_letters_open", "q", "rejected"): 1,
     }
 
 
@@ -209,3 +209,14 @@ def test_checks_are_ones_and_zeros(ago):
 
     assert found["attune_check_ok", "dead_letters"] == 0
     assert found["attune_check_ok", "unroutable"] == 1
+
+
+def test_what_asking_rules_costs_is_shown_by_trigger():
+    for outcome, total in (("events", 4), ("rules", 40), ("nanoseconds", 2_500_000_000)):
+        MessageCount.objects.create(name="matched", label="a.b", outcome=outcome, total=total)
+
+    assert samples(metrics_matching.families()) == {
+        ("attune_matching_events_total", "a.b"): 4,
+        ("attune_matching_rules_asked_total", "a.b"): 40,
+        ("attune_matching_cpu_seconds_total", "a.b"): 2.5,
+    }

@@ -300,7 +300,7 @@ def test_who_watches_is_woken_with_the_pieces(claim):
 
     log_chunks.store([Piece(claimed.id, claimed.token, 1, "stdout", 0, b"x")])
 
-    (told,) = list(connection.connection.notifies(timeout=10, stop_after=1))
+    (told,) = list(connection.connection.notifies(timeout=100, stop_after=1))
     assert told.payload == str(claimed.id)
     with connection.cursor() as cursor:
         cursor.execute("UNLISTEN *")

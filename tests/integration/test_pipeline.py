@@ -114,6 +114,6 @@ def test_a_rejected_and_an_expired_message_arrive_as_dead_letter_rows(running: S
 
     rows = running.sql("SELECT reason, routing_key FROM dead_letter ORDER BY reason")
     running.sql("UPDATE dead_letter SET requeued_at = now()")  # as a person would who has looked at them
-    assert rows == [("expired", "test.expires"), ("rejected", "enforcement.created")]
+    assert rows == [("expired", "test.expires"), ("unknown_task", "enforcement.created")]
     assert arrived
     assert empty

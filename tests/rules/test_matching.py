@@ -3,6 +3,8 @@
 import pytest
 from django.db import connection
 
+from attune_project.messaging import counts
+from attune_project.messaging.models import MessageCount
 from attune_project.messaging.topology import ENFORCEMENT_CREATED
 from rules.changes import save_rule
 from rules.matching import match_pending, storable
@@ -148,3 +150,21 @@ def test_the_claim_is_served_by_its_index(happen):
 def test_the_words_of_an_error_are_stored_whatever_they_quote():
     assert storable("a\x00b\ud800c") == "a\ufffdb?c"
     assert storable("x" * 9000) == "x" * 2000
+
+
+def test_what_asking_costs_is_counted_by_trigger(make_rule, happen, monkeypatch):
+    monkeypatch.setattr(counts, "_counter", counts.Counter())
+    make_rule("demo.a", conditions=HIGH)
+    make_rule("demo.b", conditions=HIGH)
+    make_rule("demo.c", conditions=[{"field": "room", "operator": "equals", "value": "cellar"}])
+    for level in (1, 5, 9):
+        happen({"level": level, "room": "hall"})
+
+    match_pending(10)
+    counts.flush()
+
+    found = dict(
+        MessageCount.objects.filter(name="matched", label="demo.alarm").values_list("outcome", "total")
+    )
+    assert found.pop("nanoseconds") > 0
+    assert found == {"events": 3, "rules": 6}

@@ -11,14 +11,15 @@ import pytest
 from tests.integration.servers import free_port, fresh_database, fresh_vhost
 from tests.integration.spine import Spine
 from tests.zoo.animals import ANIMALS
-from tests.zoo.keeper import OF_THE_SANDBOX, Keeper, memory_of, write_pack
+from tests.zoo.keeper import OF_THE_SANDBOX, Keeper, write_pack
+from tests.zoo.streams import STREAMS
 
 WORKERS = {"worker": "none", "worker:user": "user", "worker:bwrap": "bwrap"}
 
 
 @pytest.fixture(scope="session")
 def zoo() -> Iterator[Keeper]:
-    """Every animal has been let out; nothing of the services has been restarted."""
+    """Every animal has been let out, and those that write most once more; nothing has been restarted."""
     folder = Path(tempfile.mkdtemp(prefix="zoo-"))
     folder.chmod(0o755)  # the sandbox's users must reach the pack
     with fresh_database() as database_url, fresh_vhost() as broker_url:
@@ -42,8 +43,9 @@ def zoo() -> Iterator[Keeper]:
             assert cages(spine) == {None: "none", "user": "user", "bwrap": "bwrap"}
             keeper = Keeper(spine, pack)
             keeper.pids = {name: spine.processes[name].pid for name in WORKERS}
-            keeper.memory = {name: memory_of(pid) for name, pid in keeper.pids.items()}
             keeper.let_out(ANIMALS)
+            keeper.memory = keeper.memories()
+            keeper.let_out(STREAMS)
             yield keeper
         finally:
             spine.stop()

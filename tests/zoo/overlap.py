@@ -209,7 +209,7 @@ class Campaign:
             [ACTION["ref"]],
         )
         ended = {run for kind, _, run, _ in noted if kind == "end"}
-        until(lambda: not remains(self._folder), 10)
+        until(lambda: not remains(self._folder), 60)
         return Found(
             seed=self._seed,
             rounds=dict(self._did),

@@ -129,7 +129,7 @@ class Campaign:
         books, spine = self.books, self._spine
         if not until(lambda: self._owed() == 0, PATIENCE):
             books.owed = f"{self._owed()} of {self._events()} events have executions that never ended"
-        until(lambda: not self._left(), 15)
+        until(lambda: not self._left(), 60)
         noted = journal(self._folder)
         history = History(
             self._torments,

@@ -15,7 +15,9 @@ ENFORCEMENTS = (
         "enforcement_not_resolved",
         "An enforcement gets its execution.",
         f"Is an executor service running? If it is, {CONSUMER}.",
-        "SELECT id, rule_ref, event_id, created FROM enforcement WHERE status = 'created' AND created < :age",
+        "SELECT id, rule_ref, event_id, created FROM enforcement WHERE status = 'created'"
+        " AND created < :age AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.step = 'enforce'"
+        " AND d.row_id = enforcement.id AND d.requeued_at IS NULL)",
         of="rules_enforcement",
     ),
     Invariant(

@@ -7,7 +7,9 @@ EVENTS = (
         "event_not_decided",
         "An accepted event is decided.",
         f"Is a sensor service running? If it is, {CONSUMER}.",
-        "SELECT id, trigger_ref, created FROM event WHERE status = 'new' AND created < :age",
+        "SELECT id, trigger_ref, created FROM event WHERE status = 'new' AND created < :age"
+        " AND NOT EXISTS (SELECT 1 FROM dead_letter d WHERE d.step = 'match' AND d.row_id = event.id"
+        " AND d.requeued_at IS NULL)",
         of="sensors_event",
     ),
     Invariant(

@@ -24,7 +24,8 @@ EXECUTIONS = (
         "An execution that has ended is settled.",
         f"Is an executor service running? If it is, {CONSUMER}.",
         "SELECT id, action_ref, status, finished_at FROM execution"
-        " WHERE settled_at IS NULL AND finished_at < :age",
+        " WHERE settled_at IS NULL AND finished_at < :age AND NOT EXISTS (SELECT 1 FROM dead_letter d"
+        " WHERE d.step = 'settle' AND d.row_id = execution.id AND d.requeued_at IS NULL)",
         of="executions_execution",
     ),
     Invariant(

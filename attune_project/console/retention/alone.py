@@ -25,7 +25,10 @@ class Alone:
 
 TABLES = (
     Alone("timer_slot"),
-    Alone("dead_letter", over="requeued_at < %(end)s"),  # an open one waits for a person
+    Alone(
+        "dead_letter", over="COALESCE(requeued_at, discarded_at) < %(end)s"
+    ),  # an open one waits for a person
+    Alone("step_failure", over="message_id IS NOT NULL AND updated < %(end)s"),
     Alone("message_probe", over="sent_at < %(end)s"),  # of a service or a pool that is no more
     Alone("refresh_token", over="expires_at < %(end)s"),
     Alone("django_admin_log", AUDIT, time="action_time"),
