@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.chaos.campaign import Campaign, say
+from tests.chaos.comparison import __main__ as comparison
 from tests.chaos.faults import FAULTS, SHORT
 from tests.chaos.plan import plan
 from tests.chaos.report import markdown
@@ -20,6 +21,7 @@ from tests.chaos.servers import ServerError, Servers
 from tests.chaos.stage import Stage
 
 SHORT_FAULTS = 12
+COMPARE = "--compare"  # the rest is the comparison's
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -38,6 +40,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--plan", action="store_true", help="only print what would happen")
     parser.add_argument("--keep", action="store_true", help="keep the folder of a run with its logs")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        COMPARE, action="store_true", help="do the same to plain Celery; see --compare --help"
+    )
     asked = parser.parse_args(arguments)
     asked.names = names_of(parser, asked)
     asked.count = asked.count or (SHORT_FAULTS if asked.short else len(asked.names))
@@ -55,7 +60,11 @@ def names_of(parser: argparse.ArgumentParser, asked: argparse.Namespace) -> list
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    asked = parse(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if COMPARE in given:
+        comparison.main([one for one in given if one != COMPARE])
+        return 0
+    asked = parse(given)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     first = asked.seed if asked.seed is not None else secrets.randbelow(1_000_000)
     runs = [one_run(seed, asked) for seed in range(first, first + asked.runs)]

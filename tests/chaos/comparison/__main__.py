@@ -6,15 +6,16 @@ process that dies is started again, as any supervisor does.
 """
 
 import argparse
+import atexit
 import json
 import os
-import sys
+import shlex
 import tempfile
 import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,12 +50,21 @@ class Outcome:
 def compare(names: list[str], faults: list[Fault], events: int) -> Iterator[Outcome]:
     """Yield what came of each fault in each system."""
     with tempfile.TemporaryDirectory(prefix="attune-compared-") as folder, own_rabbitmq(Path(folder)) as node:
+        os.environ["ATTUNE_TEST_DATABASE_URL"] = _database_beside(Path(folder))
         for name in names:
             for fault in faults:
                 home = Path(folder) / f"{name}-{fault.name}"
                 home.mkdir()
                 with _started(name, node, home) as (system, database):
                     yield _measured(Scene(system, node, database, 1), fault, events)
+        atexit.unregister(on_server)  # the server goes with all that is in it
+
+
+def _database_beside(folder: Path) -> str:
+    """Return the address of the PostgreSQL that was started with the broker of this folder."""
+    exports = (folder / "services.sh").read_text().splitlines()
+    line = next(one for one in exports if "ATTUNE_TEST_DATABASE_URL" in one)
+    return shlex.split(line)[1].partition("=")[2]
 
 
 @contextmanager
@@ -151,15 +161,13 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="attune chaos --compare")
     parser.add_argument("--systems", default=",".join(SYSTEMS))
     parser.add_argument("--faults", default=",".join(fault.name for fault in FAULTS))
     parser.add_argument("--events", type=int, default=40)
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    if "ATTUNE_TEST_DATABASE_URL" not in os.environ:
-        sys.exit("attune chaos --compare: give ATTUNE_TEST_DATABASE_URL")
+    options = parser.parse_args(arguments)
     wanted = options.faults.split(",")
     outcomes = []
     for one in compare(options.systems.split(","), [f for f in FAULTS if f.name in wanted], options.events):
