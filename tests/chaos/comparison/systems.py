@@ -33,10 +33,10 @@ rung = ((EVENT_CREATED, row.event_id), (ENFORCEMENT_CREATED, row.pk),
         (EXECUTION_REQUESTED, row.execution_id), (EXECUTION_COMPLETED, row.execution_id))
 with broker.connect() as connection:
     for message, row_id in rung:
-        body, headers, properties = compose(Letter(message, [row_id]))
+        body, headers = compose(Letter(message, [row_id]))
         Producer(connection.channel()).publish(
-            body, exchange=message.exchange, routing_key=message.key(None), serializer="json",
-            headers=headers, delivery_mode=2, **properties)
+            body, exchange=message.exchange, routing_key=message.key(None), headers=headers,
+            content_type="application/json", content_encoding="utf-8", delivery_mode=2)
 """
 
 
