@@ -81,6 +81,13 @@ def _bench(arguments: Sequence[str]) -> int:
     return run_with_scratch_servers("./attune bench", "ATTUNE_BENCH_", argv)
 
 
+def _chaos(arguments: Sequence[str]) -> int:
+    """It starts servers of its own, since it stops and wipes them."""
+    os.chdir(REPOSITORY)
+    argv = [sys.executable, "-m", "tests.chaos", *arguments]
+    os.execve(argv[0], argv, dict(os.environ))
+
+
 def _manage(arguments: Sequence[str]) -> int:
     purpose = f"./attune manage {' '.join(arguments[:1])}".strip()
     return run_with_servers(purpose, lambda environment: ([sys.executable, MANAGE, *arguments], environment))
@@ -127,6 +134,7 @@ WORDS = {
     "down": _down,
     "test": _test,
     "bench": _bench,
+    "chaos": _chaos,
     "manage": _manage,
     "psql": _psql,
     "token": _token,

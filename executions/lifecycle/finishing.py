@@ -67,12 +67,12 @@ WITH given AS (
         lease_token = NULL, lease_expires_at = NULL, updated = clock_timestamp()
     FROM held h JOIN ended e ON e.id = h.id
     WHERE x.id = h.id AND x.lease_token = e.token AND x.status IN ('running', 'canceling')
-    RETURNING x.id, x.status, x.worker_pool, x.policy_id
+    RETURNING x.id, x.status, x.worker_pool, x.policy_id, e.token
 ), tries AS (
     UPDATE attempt t
     SET status = e.status, result = CASE WHEN d.status = 'requested' THEN e.result END,
         finished_at = GREATEST(clock_timestamp(), t.started_at), updated = clock_timestamp()
-    FROM done d JOIN ended e ON e.id = d.id
+    FROM done d JOIN ended e ON e.token = d.token
     WHERE t.execution_id = d.id AND t.finished_at IS NULL
 )
 SELECT id, status, worker_pool, policy_id FROM done

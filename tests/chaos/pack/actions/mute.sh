@@ -1,0 +1,4 @@
+#!/bin/bash
+exec 1>&- 2>&-
+sleep 2
+exit 3
