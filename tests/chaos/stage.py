@@ -118,11 +118,20 @@ class Stage:
             (os.killpg if family else os.kill)(self.pid(name), sign)
 
     def replace(self, name: str, **settings: str) -> None:
-        """End a service in good order and start it again, with these settings until the next time."""
+        """End a service in good order and start it again, with these settings until the next time.
+
+        Waits until it is ready: before that, nothing befalls it. Beat doesn't say when it is.
+        """
         with self._lock:
             self.extra[name] = settings
             self.spine.terminate(name)
             self._launch(name)
+        until(lambda: name == "beat" or self._ready(name), 90, step=0.1)
+
+    def _ready(self, name: str) -> bool:
+        if name == "web":
+            return self.spine.get("/health/ready")[0] == 200
+        return (self.folder / f"{name}.ready").exists()
 
     def launch_another(self, name: str) -> None:
         """Start one more of a kind, such as `beat:2`."""
