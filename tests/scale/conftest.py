@@ -4,8 +4,9 @@ import pytest
 from django.db import connection, transaction
 
 ROWS = 1_000_000
-BIG = ("event", "enforcement", "execution", "attempt")
-# 1,000 rules, the first ones busier; 100 triggers and 50 actions in 10 packs; 4 in 100 did not succeed.
+BIG = ("event", "enforcement", "execution", "attempt", "log_chunk")
+# 1,000 rules, the first ones busier; 100 triggers and 50 actions in 10 packs; 4 in 100 did not succeed,
+# and one in 100 wrote to its streams.
 FILL = """
 CREATE TEMP TABLE source ON COMMIT DROP AS
 SELECT n, rule, 'pack' || rule % 10 AS pack, now() - interval '30 days' * (1 - n / {rows}.0) AS moment,
@@ -33,6 +34,9 @@ SELECT n, moment, moment, 'enforcement:' || n, pack || '.rule' || rule, pack || 
        CASE WHEN n % 1000 = 9 THEN n - 8 END, trace, moment, moment, moment, moment FROM source;
 INSERT INTO attempt (execution_id, number, worker_id, status, started_at, finished_at)
 SELECT n, 1, 1 + n / ({rows} / 10), 'completed', moment, moment FROM source;
+INSERT INTO log_chunk (execution_id, attempt, stream, start, size, content)
+SELECT n, 1, stream, 20 * place, 20, 'twenty bytes of log.'
+FROM source, unnest('{{stdout,stderr}}'::text[]) stream, generate_series(0, 4) place WHERE n % 100 = 1;
 """
 # Those that stand for a constraint stay: rows come in the order of most of them.
 INDEXES = """
