@@ -42,7 +42,17 @@ class Server:
         try:
             yield urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
         finally:
-            self._do(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        # WITH (FORCE) ends autovacuum too, which only a superuser may; a plain drop asks it to leave.
+        self._do(
+            sql.SQL(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = {} AND usename = current_user"
+            ).format(sql.Literal(name))
+        )
+        self._do(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
     def _do(self, statement: sql.Composed) -> None:
         try:

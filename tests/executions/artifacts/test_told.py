@@ -211,11 +211,12 @@ def test_at_the_end_an_absent_database_is_noted(told, monkeypatch):
     def failing(progress):
         raise OperationalError("away")
 
-    monkeypatch.setattr(module, "store_progress", failing)
     keep_the_tests_own_connections(monkeypatch)
-    told.feed("stdout", "::attune progress percent=4\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "store_progress", failing)
+        told.feed("stdout", "::attune progress percent=4\n")
 
-    assert "could not be stored: the database was away" in told.close()[0]
+        assert "could not be stored: the database was away" in told.close()[0]
 
 
 def test_values_of_one_run_do_not_hold_up_progress_of_another(run, make_run, monkeypatch):
