@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.load import Journal
+from tests.chaos.journal import Journal
 from tests.integration.spine import Spine
 
 ENDS = {

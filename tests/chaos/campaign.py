@@ -47,12 +47,14 @@ class Campaign:
     def __init__(self, stage: Stage, steps: Sequence[Step]) -> None:
         self._stage = stage
         self._steps = steps
-        self._load = Load(stage.spine.port, stage.token)
+        self._load = Load(stage.spine.port, stage.token, stage.journal)
         self._watch = Watch(stage.spine)
         self.set_aside = 0
 
     def run(self) -> dict[str, Any]:
         began = time.monotonic()
+        events, unanswered = self._load.journal.total(), self._load.journal.unanswered
+        self._tick(True)
         self._load.start()
         self._watch.start()
         faults = [self._befall(number, step) for number, step in enumerate(self._steps, start=1)]
@@ -63,18 +65,21 @@ class Campaign:
             account(self._stage.spine, self._load.journal, self._stage.folder / "artifacts" / "marks")
         )
         invariants = self._stage.invariants()
+        cleared = self._watch.looks[-1][1] == {}
+        befell = all(one.problem is None and one.recovered is not None for one in faults)
         return {
+            "events": self._load.journal.total() - events,
             "seconds": round(time.monotonic() - began, 1),
             "faults": [asdict(one) for one in faults],
             "quiesced": quiet,
-            "cleared": self._watch.looks[-1][1] == {},
+            "cleared": cleared,
             "red_at_end": self._watch.looks[-1][1],
             "account": accounted,
             "invariants": invariants,
             "set_aside": self.set_aside,
-            "unanswered": self._load.journal.unanswered,
+            "unanswered": self._load.journal.unanswered - unanswered,
             "restarts": self._stage.restarts,
-            "ok": accounted["right"] and not invariants and quiet,
+            "ok": accounted["right"] and not invariants and quiet and cleared and befell,
         }
 
     def _befall(self, number: int, step: Step) -> Befallen:
@@ -128,7 +133,7 @@ class Campaign:
         sent = self._load.stop()
         if not sent:
             say("producers could not finish")
-        self._stage.spine.sql("UPDATE attune.rule SET enabled = false WHERE ref = 'ch.ticking'")
+        self._tick(False)
         rested = until(lambda: owed(self._stage.spine, mark(self._stage.spine)) == 0, 20, step=0.5)
         self.set_aside = self._clear_dead_letters()
         rested = rested or until(
@@ -136,6 +141,9 @@ class Campaign:
         )
         until(lambda: not self._watch.red(), 60, step=1.0)
         return sent and rested
+
+    def _tick(self, on: bool) -> None:
+        self._stage.spine.sql("UPDATE attune.rule SET enabled = %s WHERE ref = 'ch.ticking'", [on])
 
     def _clear_dead_letters(self) -> int:
         """Do what an operator does about dead letters; return how many rows had been set aside."""

@@ -6,34 +6,14 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from tests.chaos.journal import Journal
+
 PATIENCE = 5.0  # seconds that a producer waits for an answer
-
-
-@dataclass
-class Journal:
-    """What producers were promised. `accepted`: the ids of events by trigger; a 2xx answer named each."""
-
-    accepted: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    conflicts: list[str] = field(default_factory=list)  # one key was answered with two ids
-    sent: int = 0
-    unanswered: int = 0  # requests that failed, each sent again
-    cancelled: set[int] = field(default_factory=set)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def note(self, trigger: str, key: str, event: int) -> None:
-        with self.lock:
-            known = self.accepted[trigger].setdefault(key, event)
-            if known != event:
-                self.conflicts.append(f"{trigger} {key}: {known} and {event}")
-
-    def total(self) -> int:
-        return sum(len(keys) for keys in self.accepted.values())
 
 
 @dataclass(frozen=True)
@@ -50,6 +30,7 @@ FLOWS = (
     Flow("ch.instant", 0.2),
     Flow("ch.instant", 0.3, "event"),
     Flow("ch.instant", 2.0, "bulk", 20),
+    Flow("ch.instant", 1.5, "bulk", 100),
     Flow("ch.marked", 1.2),
     Flow("ch.again", 2.0, "event"),
     Flow("ch.long", 6.0, "event"),
@@ -59,8 +40,8 @@ FLOWS = (
 class Load:
     """Threads that send; each flow has one, which sends a thing again and again until it is accepted."""
 
-    def __init__(self, port: int, token: str, flows: tuple[Flow, ...] = FLOWS) -> None:
-        self.journal = Journal()
+    def __init__(self, port: int, token: str, journal: Journal, flows: tuple[Flow, ...] = FLOWS) -> None:
+        self.journal = journal
         self._base = f"http://127.0.0.1:{port}/api/v1"
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._over = threading.Event()

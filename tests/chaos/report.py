@@ -15,10 +15,11 @@ def markdown(runs: Sequence[dict[str, Any]]) -> str:
         found = one["account"]
         counts = [
             len(one["faults"]),
-            found["events"],
+            one["events"],
             *(len(found[name]) for name in ("lost", "doubled", "wrong")),
         ]
         lines.append(f"| {one['seed']} | {' | '.join(map(str, counts))} | {len(one['invariants'])} |")
+    lines += [f"* seed {one['seed']}: {one['error']}" for one in runs if "error" in one]
     for one in done:
         lines += problems_of(one)
     return "\n".join([*lines, "", *of_each_kind(done)])
@@ -27,6 +28,7 @@ def markdown(runs: Sequence[dict[str, Any]]) -> str:
 def problems_of(one: dict[str, Any]) -> list[str]:
     told = [text for name in ("lost", "doubled", "wrong") for text in one["account"][name]]
     told += [f"invariant {broken['name']}: {broken}" for broken in one["invariants"]]
+    told += [f"{fault['fault']}: {fault['problem']}" for fault in one["faults"] if fault["problem"]]
     told += [] if one["quiesced"] else ["did not come to rest"]
     told += [f"{one['set_aside']} rows were set aside and given back"] if one["set_aside"] else []
     told += [f"red at the end: {name}: {why}" for name, why in one["red_at_end"].items()]

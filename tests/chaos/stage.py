@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tests.chaos.journal import Journal
 from tests.chaos.proxy import ChaosProxy
 from tests.chaos.servers import Servers
 from tests.integration.servers import free_port
@@ -48,6 +49,7 @@ class Stage:
         self.database = ChaosProxy(servers.postgres.url)
         self.broker = ChaosProxy(servers.rabbitmq.url)
         self.spine = Spine(servers.postgres.url, servers.rabbitmq.url, self.folder, free_port(), **SETTINGS)
+        self.journal = Journal()
         self.restarts: dict[str, int] = {}
         self.extra: dict[str, dict[str, str]] = {}  # settings of a service while a fault lasts
         self._born: dict[str, float] = {}
